@@ -1,7 +1,62 @@
-#![doc = "placeholder"]
+//! Fully-connected networks trained by backpropagation: the mathematics, without files, clock or terminal.
+//!
+//! A training step is five calls, and reads as the mathematics does ([`step`]):
+//! forward, loss (BP1), backward (BP2 to BP4), reduce, update.
+//!
+//! The modules, in the order in which data flows through them:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`dataset`] | samples with their targets |
+//! | [`batch`] | some of them, as the network's numbers |
+//! | [`spec`] | the description of a network |
+//! | [`activation`] | a = f(z) and f'(z) |
+//! | [`init`] | initial weights and biases |
+//! | [`layout`] | where each of them lies in the one flat vector |
+//! | [`network`] | the forward pass |
+//! | [`loss`] | the loss and BP1 |
+//! | [`backprop`] | BP2, BP3, BP4 |
+//! | [`gradcheck`] | central differences against them |
+//! | [`optimizer`], [`lbfgs`] | the update |
+//! | [`schedule`] | the learning rate over time |
+//! | [`regularize`] | penalties, clipping, max-norm |
+//! | [`config`], [`recipe`] | the settings of a run, and how open ones are decided |
+//! | [`step`], [`train`] | one step; all of them |
+//! | [`evaluate`], [`metrics`] | answers and what they are worth |
+//! | [`observer`] | who watches a run |
+//! | [`reduce`] | sums over machines |
+//! | [`rng`] | seeded streams of random numbers |
+//! | [`error`] | what can go wrong |
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod activation;
+pub mod backprop;
+pub mod batch;
+mod call;
+pub mod config;
 pub mod dataset;
 pub mod error;
+pub mod evaluate;
+pub mod gradcheck;
+pub mod init;
+pub mod layout;
+pub mod lbfgs;
+pub mod loss;
+pub mod metrics;
+pub mod network;
+pub mod observer;
+pub mod optimizer;
+pub mod recipe;
+pub mod reduce;
+pub mod regularize;
 pub mod rng;
-pub use chainrule_kernels::Real;
+pub mod schedule;
+pub mod spec;
+pub mod step;
+pub mod train;
+
+pub use chainrule_kernels::{Real, simd};
 pub use dataset::{Dataset, Features, Targets};
 pub use error::{Error, Result};

@@ -1,0 +1,192 @@
+//! Where each weight and bias lies in the one flat parameter vector.
+//!
+//! Gradients, optimizer state, checkpoints and sums over machines share this indexing. In memory the weights of
+//! layer l are kept by input, `(inputs, units)`; files and equations have W as `(units, inputs)`.
+
+use crate::Real;
+use crate::rng::{Stream, stream};
+use crate::spec::NetworkSpec;
+use crate::{Error, Result};
+use std::ops::Range;
+
+/// Places of the weights and biases of all layers in a flat vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layout {
+    layers: Vec<LayerLayout>,
+    len: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct LayerLayout {
+    inputs: usize,
+    units: usize,
+    weight: Range<usize>,
+    bias: Range<usize>,
+    train_weights: bool,
+    train_bias: bool,
+}
+
+impl Layout {
+    /// The layout of a checked spec.
+    pub fn new(spec: &NetworkSpec) -> Self {
+        let mut len = 0;
+        let mut layers = Vec::with_capacity(spec.layers.len());
+        for (l, layer) in spec.layers.iter().enumerate() {
+            let inputs = spec.inputs_of(l);
+            let weight = len..len + inputs * layer.units;
+            let bias = weight.end..weight.end + layer.biases();
+            len = bias.end;
+            layers.push(LayerLayout {
+                inputs,
+                units: layer.units,
+                weight,
+                bias,
+                train_weights: layer.train_weights,
+                train_bias: layer.train_bias,
+            });
+        }
+        Self { layers, len }
+    }
+
+    /// Length of the flat vector.
+    #[allow(clippy::len_without_is_empty)] // a checked spec has parameters
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Weights of layer `l`, `(inputs, units)`.
+    pub fn weight(&self, l: usize) -> Range<usize> {
+        self.layers[l].weight.clone()
+    }
+
+    /// Biases of layer `l`: units, 1 or 0 of them.
+    pub fn bias(&self, l: usize) -> Range<usize> {
+        self.layers[l].bias.clone()
+    }
+
+    /// All of layer `l`: its weights, then its biases.
+    pub fn layer(&self, l: usize) -> Range<usize> {
+        self.layers[l].weight.start..self.layers[l].bias.end
+    }
+
+    /// Index of the weight from input `i` to unit `j` of layer `l`: W(l) at row j, column i.
+    pub fn weight_at(&self, l: usize, j: usize, i: usize) -> usize {
+        self.layers[l].weight.start + i * self.layers[l].units + j
+    }
+
+    /// The shape of W(l) in files and equations: (units, inputs).
+    pub fn weight_shape(&self, l: usize) -> (usize, usize) {
+        (self.layers[l].units, self.layers[l].inputs)
+    }
+
+    /// The parts of layer `l` that training changes; neighbours are joined.
+    pub fn trainable(&self, l: usize) -> Vec<Range<usize>> {
+        let layer = &self.layers[l];
+        match (layer.train_weights, layer.train_bias) {
+            (true, true) => vec![self.layer(l)],
+            (true, false) => vec![layer.weight.clone()],
+            (false, true) => vec![layer.bias.clone()],
+            (false, false) => vec![],
+        }
+    }
+
+    /// Parameter groups in order: name (`layers.0.weight`), its range.
+    pub fn groups(&self) -> Vec<(String, Range<usize>)> {
+        let of_layer = |(l, layer): (usize, &LayerLayout)| {
+            let weight = (format!("layers.{l}.weight"), layer.weight.clone());
+            let bias = (format!("layers.{l}.bias"), layer.bias.clone());
+            if layer.bias.is_empty() { vec![weight] } else { vec![weight, bias] }
+        };
+        self.layers.iter().enumerate().flat_map(of_layer).collect()
+    }
+
+    /// W(l) as files and equations have it: row-major (units, inputs).
+    pub fn export_weight<T: Real>(&self, l: usize, params: &[T]) -> Vec<T> {
+        let (units, inputs) = self.weight_shape(l);
+        (0..units * inputs).map(|at| params[self.weight_at(l, at / inputs, at % inputs)]).collect()
+    }
+
+    /// Sets W(l) from row-major (units, inputs).
+    ///
+    /// # Errors
+    /// If the count differs.
+    pub fn import_weight<T: Real>(&self, l: usize, weight: &[T], params: &mut [T]) -> Result<()> {
+        let (units, inputs) = self.weight_shape(l);
+        if weight.len() != units * inputs {
+            let what = format!("layers.{l}.weight");
+            return Err(Error::shape(
+                what,
+                format!("({units}, {inputs})"),
+                format!("{} numbers", weight.len()),
+            ));
+        }
+        for (at, &value) in weight.iter().enumerate() {
+            params[self.weight_at(l, at / inputs, at % inputs)] = value;
+        }
+        Ok(())
+    }
+
+    /// Initial parameters of `spec`, drawn layer by layer: W(l), then b(l).
+    ///
+    /// # Errors
+    /// If own values have another shape than their layer.
+    pub fn init<T: Real>(&self, spec: &NetworkSpec, seed: u64) -> Result<Vec<T>> {
+        let mut rng = stream(seed, Stream::Init);
+        let mut params = vec![T::default(); self.len];
+        for (l, layer) in spec.layers.iter().enumerate() {
+            let (units, inputs) = self.weight_shape(l);
+            let fan = (inputs, units);
+            let weight =
+                layer.init.draw(&format!("init of layer {}", l + 1), (units, inputs), fan, &mut rng)?;
+            let weight: Vec<T> = weight.into_iter().map(T::from_f64).collect();
+            self.import_weight(l, &weight, &mut params)?;
+            let what = format!("bias_init of layer {}", l + 1);
+            let bias = layer.bias_init.draw(&what, (layer.biases(), 1), fan, &mut rng)?;
+            for (param, value) in params[self.bias(l)].iter_mut().zip(bias) {
+                *param = T::from_f64(value);
+            }
+        }
+        Ok(params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{BiasMode, LayerSpec};
+
+    #[test]
+    fn groups_tile_the_vector_and_files_have_units_by_inputs() {
+        let layer = |units| LayerSpec::new(units, "sigmoid".parse().unwrap(), "normal".parse().unwrap());
+        let mut spec = NetworkSpec {
+            input_shape: vec![3],
+            layers: vec![layer(2), layer(4), layer(1)],
+            loss: "mse".parse().unwrap(),
+        };
+        spec.layers[0].bias = BiasMode::Shared;
+        spec.layers[1].bias = BiasMode::None;
+        spec.layers[2].train_weights = false;
+        let layout = Layout::new(&spec);
+        assert_eq!(layout.len(), spec.parameters());
+        let mut end = 0;
+        for (_, range) in layout.groups() {
+            assert_eq!(range.start, end);
+            end = range.end;
+        }
+        assert_eq!(end, layout.len());
+        assert_eq!(layout.trainable(2), vec![layout.bias(2)]);
+
+        let weight: Vec<f64> = (0..6).map(f64::from).collect(); // rows of units: [0 1 2], [3 4 5]
+        let mut params = vec![0.0; layout.len()];
+        layout.import_weight(0, &weight, &mut params).unwrap();
+        assert_eq!(params[..6], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(params[layout.weight_at(0, 1, 2)], 5.0);
+        assert_eq!(layout.export_weight(0, &params), weight);
+        assert!(layout.import_weight(0, &weight[1..], &mut params).is_err());
+    }
+}
