@@ -1,1 +1,35 @@
-//! placeholder
+//! What people look at: charts, the report of a run, and pictures in the terminal.
+//!
+//! Plain data in, text out. Nothing here reads or writes a file, knows a network, or asks the time: the same
+//! input gives the same text. Strings may hold anything (class names come from people's files): they are escaped,
+//! and control characters are dropped.
+//!
+//! ```
+//! use chainrule_report::{Curve, Scale, line_chart};
+//!
+//! let train = Curve::new("train", vec![(0.0, 2.3), (1.0, 0.6), (2.0, 0.4)]);
+//! let svg = line_chart("digits", "epoch", "loss", Scale::Linear, &[train]);
+//! assert!(svg.starts_with("<svg"));
+//! ```
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+/// Line charts of a run's history, as SVG.
+pub mod chart;
+/// Bitmaps, and bitmaps as inline PNG.
+pub mod image;
+/// The HTML page made from a [`run::RunReport`].
+mod page;
+/// The plain data of a run report.
+pub mod run;
+/// Bitmaps drawn with characters.
+pub mod terminal;
+/// Small helpers for text: cleaning and numbers.
+mod text;
+
+pub use chart::{Curve, Scale, choose_scale, line_chart};
+pub use image::{Bitmap, Palette, png_data_uri};
+pub use page::html;
+pub use run::{ClassRow, Confusion, LayerRow, Mistake, RunReport};
+pub use terminal::draw;
