@@ -1,0 +1,10 @@
+//! `chainrule eval`
+
+use anyhow::Result;
+
+use crate::args::EvalArgs;
+
+/// To be written.
+pub fn run(_args: &EvalArgs) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! The end of a run: its results measured, written to the run folder, and printed.
+
+use anyhow::Result;
+use chainrule::Real;
+use chainrule::batch::TargetCoding;
+use chainrule::config::TrainConfig;
+use chainrule::evaluate::Evaluator;
+use chainrule::metrics::{self, Classification, Regression, Score};
+use chainrule::network::Network;
+use chainrule::regularize::PenaltyScale;
+use chainrule::train::{Ending, Trainer};
+use chainrule::{Dataset, Targets, simd};
+use chainrule_io::{Prepared, Preprocessing, save_model};
+use serde::Serialize;
+
+use crate::args::TrainArgs;
+use crate::report;
+use crate::run_folder::RunFolder;
+use crate::watch::{Watch, loss_text, thousands};
+
+/// A network's answers on a data set, measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// Number of samples.
+    pub samples: usize,
+    /// Mean loss, and accuracy if it has a meaning.
+    #[serde(flatten)]
+    pub score: Score,
+    /// For classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classification: Option<Classification>,
+    /// For numbers, in the target's own unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regression: Option<Regression>,
+    /// `(samples, outputs)`, in the target's own unit.
+    #[serde(skip)]
+    pub outputs: Vec<f64>,
+    /// Loss per sample.
+    #[serde(skip)]
+    pub losses: Vec<f64>,
+}
+
+/// Measures the network of `params` on `data`.
+pub fn measure<T: Real>(
+    network: &Network,
+    params: &[T],
+    data: &Dataset,
+    coding: TargetCoding,
+    accuracy: metrics::Accuracy,
+    preprocessing: &Preprocessing,
+    threads: usize,
+) -> Measured {
+    let mut evaluator = Evaluator::new(network, data, threads);
+    let score = evaluator.score(network, params, data, coding, accuracy);
+    let (outputs, losses) = evaluator.outputs(network, params, data, coding);
+    let mut outputs: Vec<f64> = outputs.into_iter().map(Real::to_f64).collect();
+    let width = network.spec().outputs();
+    let binary = width == 1 && data.class_names().len() == 2;
+    let classification = data
+        .labels()
+        .filter(|_| coding == TargetCoding::OneHot || (coding == TargetCoding::Label && binary))
+        .map(|labels| metrics::classification(&outputs, labels, data.class_names()));
+    let mut targets = match (coding, data.targets()) {
+        (TargetCoding::Input, _) => (0..data.len()).flat_map(|s| data.row(s)).collect(),
+        (_, Targets::Values { values, .. }) => values.clone(),
+        (_, Targets::Classes { labels, .. }) => labels.iter().map(|&label| f64::from(label)).collect(),
+    };
+    if let Some(figures) = &preprocessing.standardization {
+        if coding == TargetCoding::Values {
+            figures.restore_target(&mut outputs);
+            figures.restore_target(&mut targets);
+        }
+    }
+    let regression = classification.is_none().then(|| metrics::regression(&outputs, &targets, width));
+    Measured { samples: data.len(), score, classification, regression, outputs, losses }
+}
+
+/// The document of `summary.json` and `--json`.
+#[derive(Serialize)]
+struct Summary<'a> {
+    chainrule: &'static str,
+    run_dir: String,
+    data: Option<&'a str>,
+    network: String,
+    parameters: usize,
+    dtype: &'static str,
+    simd: &'static str,
+    threads: usize,
+    seed: u64,
+    ending: Ending,
+    epochs: usize,
+    steps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best_epoch: Option<u64>,
+    seconds: f64,
+    train_samples: usize,
+    train: Option<Score>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluated_train: Option<Score>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<Measured>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Measured>,
+    choices: &'a [String],
+    conventions: Vec<(String, String)>,
+}
+
+/// Measures the result and writes it: model, summary, charts, report; prints a summary.
+pub fn finish<T: Real>(
+    trainer: &Trainer<T>,
+    prepared: &Prepared,
+    folder: &RunFolder,
+    watch: &Watch,
+    ending: Ending,
+    args: &TrainArgs,
+) -> Result<()> {
+    let (network, config, params) = (trainer.network(), trainer.config(), trainer.result());
+    let measure_on = |data: &Dataset| {
+        let (coding, accuracy) = (config.evaluation_coding, config.accuracy);
+        measure(network, params, data, coding, accuracy, &prepared.preprocessing, config.threads)
+    };
+    let history = &trainer.progress().history;
+    let last = history.last();
+    let summary = Summary {
+        chainrule: env!("CARGO_PKG_VERSION"),
+        run_dir: folder.path().display().to_string(),
+        data: prepared.resolved.settings.data.as_deref(),
+        network: network.spec().sizes(),
+        parameters: network.spec().parameters(),
+        dtype: T::NAME,
+        simd: simd::Level::detect().name(),
+        threads: config.threads,
+        seed: config.seed,
+        ending,
+        epochs: history.len(),
+        steps: trainer.progress().step,
+        best_epoch: trainer.best_epoch(),
+        seconds: watch.elapsed(),
+        train_samples: prepared.train.len(),
+        train: last.map(|record| record.train),
+        evaluated_train: last.and_then(|record| record.evaluated_train),
+        validation: prepared.validation.as_ref().map(measure_on),
+        test: prepared.test.as_ref().map(measure_on),
+        choices: &prepared.resolved.choices,
+        conventions: conventions(network, config),
+    };
+    save_model(&folder.file("model.safetensors"), &prepared.model_info(), network, params)?;
+    let (loss, accuracy) = report::curves(history);
+    folder.write("loss.svg", &report::loss_chart(&loss))?;
+    if !accuracy.is_empty() {
+        folder.write("accuracy.svg", &report::accuracy_chart(&accuracy))?;
+    }
+    let headline = headline(&summary);
+    let page = report::page(
+        trainer,
+        prepared,
+        summary.test.as_ref(),
+        &headline,
+        &summary.conventions,
+        loss,
+        accuracy,
+    )?;
+    folder.write("report.html", &page)?;
+    let json = serde_json::to_string_pretty(&summary)? + "\n";
+    folder.write("summary.json", &json)?;
+    if !args.quiet && !args.json {
+        print_summary(&headline, folder);
+    }
+    if args.json {
+        print!("{json}");
+    }
+    Ok(())
+}
+
+/// The figures of a run that matter, in words.
+fn headline(summary: &Summary) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    let mut put = |name: &str, value: String| rows.push((name.to_string(), value));
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    if let Some(test) = &summary.test {
+        if let Some(accuracy) = test.score.accuracy {
+            put(
+                "test accuracy",
+                format!("{} of {} samples", percent(accuracy), thousands(test.samples as f64)),
+            );
+        }
+        put("test loss", loss_text(test.score.loss));
+        if let Some(regression) = &test.regression {
+            put("test RMSE", format!("{:.6}", regression.rmse));
+            put("test MAE", format!("{:.6}", regression.mae));
+            if let Some(r2) = regression.r2 {
+                put("test R²", format!("{r2:.4}"));
+            }
+        }
+    }
+    if let Some(validation) = &summary.validation {
+        put("validation loss", loss_text(validation.score.loss));
+        if let Some(accuracy) = validation.score.accuracy {
+            put("validation accuracy", percent(accuracy));
+        }
+    }
+    if let Some(train) = summary.train {
+        put("train loss", format!("{} (running, last epoch)", loss_text(train.loss)));
+        if let Some(accuracy) = train.accuracy {
+            put("train accuracy", format!("{} (running, last epoch)", percent(accuracy)));
+        }
+    }
+    if let Some(evaluated) = summary.evaluated_train {
+        put("train loss after", format!("{} (final weights)", loss_text(evaluated.loss)));
+    }
+    put(
+        "network",
+        format!(
+            "{} ({} parameters, {})",
+            summary.network,
+            thousands(summary.parameters as f64),
+            summary.dtype
+        ),
+    );
+    let ended = match summary.ending {
+        Ending::Stopped => ", stopped early",
+        Ending::Converged => ", converged",
+        _ => "",
+    };
+    let best = summary.best_epoch.map_or(String::new(), |epoch| format!("; weights of epoch {epoch} kept"));
+    let (epochs, steps) = (thousands(summary.epochs as f64), thousands(summary.steps as f64));
+    put("training", format!("{epochs} epochs, {steps} steps in {:.2} s{ended}{best}", summary.seconds));
+    rows
+}
+
+fn print_summary(headline: &[(String, String)], folder: &RunFolder) {
+    use owo_colors::OwoColorize;
+    println!();
+    let width = headline.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in headline {
+        anstream::println!("{}{}  {value}", name.bold(), " ".repeat(width - name.chars().count()));
+    }
+    let shown = folder.path().display();
+    anstream::println!("{}{}  {shown}/report.html", "report".bold(), " ".repeat(width.saturating_sub(6)));
+}
+
+/// What was decided for the user, before training starts.
+pub fn print_choices(prepared: &Prepared, folder: &RunFolder) {
+    let resolved = &prepared.resolved;
+    for choice in &resolved.choices {
+        eprintln!("{choice}");
+    }
+    let test = prepared
+        .test
+        .as_ref()
+        .map_or("no test set".into(), |test| format!("{} test", thousands(test.len() as f64)));
+    let samples = thousands(prepared.train.len() as f64);
+    eprintln!(
+        "training {} ({} parameters) on {samples} samples, {test}; {}, learning rate {}; writing {}",
+        resolved.spec.sizes(),
+        thousands(resolved.spec.parameters() as f64),
+        resolved.config.optimizer,
+        resolved.config.learning_rate,
+        folder.path().display()
+    );
+}
+
+/// Conventions that are printed, never assumed.
+pub fn conventions(network: &Network, config: &TrainConfig) -> Vec<(String, String)> {
+    let row = |name: &str, value: String| (name.to_string(), value);
+    let scale = match config.regularize.l2_scale {
+        PenaltyScale::PerSample => "added to the mean loss",
+        PenaltyScale::PerDataset => "divided by the number of training samples, then added to the mean loss",
+    };
+    let mut rows = vec![
+        row("loss", format!("{}: {}", network.spec().loss, network.spec().loss.reduction())),
+        row(
+            "reported loss",
+            "without penalties; the running figures of an epoch are those before each update".into(),
+        ),
+        row("weights", "W is (units, inputs): z = W a + b; layers count from 0 in files".into()),
+        row("biases", "not penalised".into()),
+    ];
+    let regularize = &config.regularize;
+    if regularize.l2 > 0.0 {
+        rows.push(row("l2", format!("{0}/2 times the sum of squared weights, {scale}", regularize.l2)));
+    }
+    if regularize.l1 > 0.0 {
+        rows.push(row("l1", format!("{0} times the sum of absolute weights, {scale}", regularize.l1)));
+    }
+    if !config.class_weights.is_empty() {
+        rows.push(row("weighted loss", "divided by the sum of the weights".into()));
+    }
+    rows
+}

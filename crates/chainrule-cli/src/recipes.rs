@@ -1,0 +1,10 @@
+//! `chainrule recipes`
+
+use anyhow::Result;
+
+use crate::args::RecipesArgs;
+
+/// To be written.
+pub fn run(_args: &RecipesArgs) -> Result<()> {
+    Ok(())
+}

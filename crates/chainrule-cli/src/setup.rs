@@ -1,0 +1,68 @@
+//! From words, flags and recipes to the settings of a run.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use chainrule::recipe::Settings;
+use chainrule_io::recipes::{find_recipe, lay_over, read_recipe, settings_of};
+use toml::{Table, Value};
+
+use crate::Usage;
+use crate::args::{RunFlags, split_words};
+
+/// The settings that `words` and `flags` describe: a recipe, a config file over it, words over that, flags over all.
+///
+/// DATA that is the name of a recipe brings that recipe; other DATA replaces the data of the config file.
+pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
+    let usage = |error: anyhow::Error| anyhow::Error::new(Usage(error));
+    let (data, over) = split_words(words).map_err(usage)?;
+    let mut table = Table::new();
+    let recipe = data.filter(|data| !Path::new(data).exists()).and_then(find_recipe);
+    match (&flags.config, data, recipe) {
+        (Some(file), data, _) => {
+            table = read_recipe(file)?;
+            // Files that a recipe names lie beside it.
+            if let Some(folder) = file.parent() {
+                for key in ["data", "test", "validation", "init_from", "data_dir"] {
+                    if let Some(Value::String(name)) = table.get_mut(key)
+                        && folder.join(&*name).exists()
+                        && !Path::new(name).exists()
+                    {
+                        *name = folder.join(&*name).to_string_lossy().into_owned();
+                    }
+                }
+            }
+            if let Some(data) = data {
+                table.insert("data".into(), Value::String(data.into()));
+            }
+        }
+        (None, Some(_), Some(recipe)) => table = recipe?,
+        (None, Some(data), None) => {
+            table.insert("data".into(), Value::String(data.into()));
+        }
+        (None, None, _) => {}
+    }
+    lay_over(&mut table, over);
+    lay_over(&mut table, flags.table().map_err(usage)?);
+    // Steps given by the user end a run whose recipe counts epochs, and the other way round.
+    let given = |key: &str| {
+        flags.table().is_ok_and(|t| t.contains_key(key))
+            || words.iter().any(|w| w.starts_with(&format!("{key}=")))
+    };
+    match (given("steps"), given("epochs")) {
+        (true, false) => drop(table.remove("epochs")),
+        (false, true) => drop(table.remove("steps")),
+        _ => {}
+    }
+    let mut settings = settings_of(table, "settings").context("cannot train").map_err(usage)?;
+    if settings.threads.is_none() {
+        settings.threads = Some(std::thread::available_parallelism().map_or(1, usize::from));
+    }
+    Ok(settings)
+}
+
+/// Makes the pool of threads; this thread is one of them, so that no product waits for another to wake.
+pub fn start_threads(threads: usize) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).use_current_thread();
+    pool.build_global().context("cannot start threads")
+}

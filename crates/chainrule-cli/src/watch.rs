@@ -1,0 +1,267 @@
+//! What watches a training run: the progress bar, a line per epoch, history, checkpoints, Ctrl-C.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use chainrule::Real;
+use chainrule::observer::{Observer, Signal};
+use chainrule::train::{EpochRecord, Trainer};
+use chainrule_io::{Checkpoint, Extra, HistoryColumns, write_atomically};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::run_folder::RunFolder;
+
+/// Time between checkpoints unless steps are counted.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
+/// Time between epoch lines on a terminal, and between looks of the bar.
+const SHOW_AFTER: Duration = Duration::from_millis(100);
+
+/// Watches one run.
+pub struct Watch {
+    folder: RunFolder,
+    history: File,
+    columns: HistoryColumns,
+    extra: Extra,
+    checkpoint_every: Option<u64>,
+    saved: Instant,
+    started: Instant,
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    header_shown: bool,
+    shown: Option<Instant>,
+    stop: Arc<AtomicBool>,
+    first_step: u64,
+    error: Option<anyhow::Error>,
+}
+
+/// Set by Ctrl-C, and by a request to terminate.
+pub fn stop_flag() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    ctrlc::set_handler(move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(1); // asked twice: files are written whole or not at all, so nothing is harmed
+        }
+    })
+    .context("cannot watch for Ctrl-C")?;
+    Ok(flag)
+}
+
+impl Watch {
+    /// Begins, or continues, the history of a run. `extra` is what a checkpoint kept, `past` its epochs.
+    pub fn new(
+        folder: RunFolder,
+        columns: HistoryColumns,
+        extra: Extra,
+        past: &[EpochRecord],
+        checkpoint_every: Option<u64>,
+        stop: Arc<AtomicBool>,
+        quiet: bool,
+    ) -> Result<Self> {
+        let mut text = columns.header();
+        for (record, &seconds) in past.iter().zip(&extra.seconds) {
+            text += &columns.line(record, seconds);
+        }
+        let path = folder.file("history.csv");
+        write_atomically(&path, text.as_bytes())?;
+        let history = File::options().append(true).open(&path);
+        let history = history.with_context(|| format!("cannot write {}", path.display()))?;
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(0);
+            let template = "{wide_bar:.cyan/dim} {msg}  {eta} left";
+            bar.set_style(
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar
+        });
+        let (saved, first_step) = (Instant::now(), past.last().map_or(0, |record| record.step));
+        Ok(Self {
+            folder,
+            history,
+            columns,
+            extra,
+            checkpoint_every,
+            saved,
+            started: Instant::now(),
+            bar,
+            quiet,
+            header_shown: false,
+            shown: None,
+            stop,
+            first_step,
+            error: None,
+        })
+    }
+
+    /// Seconds of training, those before a resume included.
+    pub fn elapsed(&self) -> f64 {
+        self.extra.elapsed + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Saves the state as it is.
+    pub fn save<T: Real>(&mut self, trainer: &Trainer<T>) -> Result<()> {
+        let extra = Extra { elapsed: self.elapsed(), ..self.extra.clone() };
+        let checkpoint = Checkpoint { snapshot: trainer.snapshot(), extra };
+        self.folder.save(trainer.network().layout(), &checkpoint)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Clears the bar and gives the error that stopped the run, if one did.
+    pub fn close(&mut self) -> Result<()> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Seconds at the end of each epoch.
+    pub fn seconds(&self) -> &[f64] {
+        &self.extra.seconds
+    }
+
+    fn due(&self, step: u64) -> bool {
+        match self.checkpoint_every {
+            Some(every) => step.is_multiple_of(every),
+            None => self.saved.elapsed() >= CHECKPOINT_AFTER,
+        }
+    }
+
+    fn guard(&mut self, result: Result<()>) -> Signal {
+        match result {
+            Ok(()) => Signal::Continue,
+            Err(error) => {
+                self.error = Some(error);
+                Signal::Stop
+            }
+        }
+    }
+
+    fn show_bar<T: Real>(&mut self, trainer: &Trainer<T>) {
+        let Some(bar) = &self.bar else { return };
+        let progress = trainer.progress();
+        let (step, total) = (progress.step, trainer.total_steps());
+        bar.set_length(total);
+        bar.set_position(step);
+        let running = trainer.running();
+        let per_step = trainer.config().batch_size.of(trainer.samples()) as f64;
+        let rate = (step - self.first_step) as f64 * per_step / self.started.elapsed().as_secs_f64();
+        let mut message = format!("epoch {}  {} samples/s", progress.epoch, thousands(rate));
+        if running.loss.is_finite() {
+            message += &format!("  loss {:.4}", running.loss);
+        }
+        if let Some(accuracy) = running.accuracy {
+            message += &format!("  accuracy {:.2} %", 100.0 * accuracy);
+        }
+        bar.set_message(message);
+    }
+
+    fn show_epoch(&mut self, record: &EpochRecord, seconds: f64, last: bool) {
+        let recent = self.shown.is_some_and(|shown| shown.elapsed() < SHOW_AFTER);
+        if self.quiet || (self.bar.is_some() && recent && !last) {
+            return;
+        }
+        let mut line = String::new();
+        if !self.header_shown {
+            line = epoch_header(record) + "\n";
+            self.header_shown = true;
+        }
+        line += &epoch_line(record, seconds);
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+        self.shown = Some(Instant::now());
+    }
+}
+
+impl<T: Real> Observer<T> for Watch {
+    fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
+        let recent = self.shown.is_some_and(|shown| shown.elapsed() < SHOW_AFTER);
+        if self.bar.is_some() && !recent {
+            self.show_bar(trainer);
+            self.shown = Some(Instant::now());
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            return Signal::Stop;
+        }
+        if self.due(trainer.progress().step) {
+            let saved = self.save(trainer);
+            return self.guard(saved);
+        }
+        Signal::Continue
+    }
+
+    fn on_epoch(&mut self, trainer: &Trainer<T>, record: &EpochRecord) -> Signal {
+        let seconds = self.elapsed();
+        self.extra.seconds.push(seconds);
+        let line = self.columns.line(record, seconds);
+        let path = self.folder.file("history.csv");
+        let written = self.history.write_all(line.as_bytes());
+        let written = written.with_context(|| format!("cannot write {}", path.display()));
+        self.show_epoch(record, seconds, trainer.progress().ending.is_some());
+        self.guard(written)
+    }
+}
+
+/// `12,345`
+pub fn thousands(value: f64) -> String {
+    let digits = format!("{:.0}", if value.is_finite() { value.max(0.0) } else { 0.0 });
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn epoch_header(record: &EpochRecord) -> String {
+    let mut line = format!("{:>5}  {:>10}", "epoch", "train loss");
+    if record.train.accuracy.is_some() {
+        line += &format!("  {:>9}", "accuracy");
+    }
+    if record.validation.is_some() {
+        line += &format!("  {:>10}", "validation");
+        if record.train.accuracy.is_some() {
+            line += &format!("  {:>9}", "accuracy");
+        }
+    }
+    line += &format!("  {:>10}", "test loss");
+    if record.train.accuracy.is_some() {
+        line += &format!("  {:>9}", "accuracy");
+    }
+    line + &format!("  {:>8}", "time")
+}
+
+fn epoch_line(record: &EpochRecord, seconds: f64) -> String {
+    let mut line = format!("{:>5}", record.epoch);
+    let shown_accuracy = record.train.accuracy.is_some();
+    let mut put = |score: Option<chainrule::metrics::Score>| {
+        line += &score.map_or(format!("  {:>10}", "-"), |s| format!("  {:>10}", loss_text(s.loss)));
+        if shown_accuracy {
+            let accuracy = score.and_then(|s| s.accuracy);
+            line += &accuracy.map_or(format!("  {:>9}", "-"), |a| format!("  {:>7.2} %", 100.0 * a));
+        }
+    };
+    put(Some(record.train));
+    if record.validation.is_some() {
+        put(record.validation);
+    }
+    put(record.test);
+    line + &format!("  {seconds:>6.2} s")
+}
+
+/// A loss in a column of ten: fixed where that shows it, scientific where it would be 0.
+pub fn loss_text(loss: f64) -> String {
+    if loss != 0.0 && (loss.abs() < 1e-3 || loss.abs() >= 1e5) {
+        format!("{loss:.4e}")
+    } else {
+        format!("{loss:.5}")
+    }
+}

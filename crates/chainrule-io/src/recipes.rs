@@ -1,0 +1,152 @@
+//! Recipes as TOML: those that come with the program, files, `key=value` words, and how they are laid over each other.
+
+use std::path::Path;
+
+use chainrule::recipe::Settings;
+use toml::{Table, Value};
+
+use crate::{Error, Position, Result};
+
+macro_rules! recipe {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../../recipes/", $name, ".toml")))
+    };
+}
+
+/// The recipes that come with the program: (name, TOML), in the order of `chainrule recipes`.
+pub const RECIPES: &[(&str, &str)] = &[
+    recipe!("digits"),
+    recipe!("mnist"),
+    recipe!("xor"),
+    recipe!("mazur"),
+    recipe!("mazur-sequential"),
+    recipe!("two-layer-net"),
+    recipe!("nielsen-30"),
+    recipe!("nielsen-100"),
+    recipe!("scalar-mnist"),
+    recipe!("scalar-mnist-listing"),
+    recipe!("mnist-98"),
+    recipe!("digits-online"),
+    recipe!("digits-wide"),
+    recipe!("digits-normal"),
+    recipe!("digits-normal-fast"),
+    recipe!("digits-uniform"),
+    recipe!("digits-uniform-slow"),
+    recipe!("digits-ones"),
+    recipe!("digits-ones-slow"),
+];
+
+/// The recipe of this name.
+pub fn find_recipe(name: &str) -> Option<Result<Table>> {
+    let (name, text) = RECIPES.iter().find(|(known, _)| *known == name)?;
+    Some(parse_recipe(text, &format!("recipe '{name}'")))
+}
+
+/// Reads a recipe file.
+///
+/// # Errors
+/// If it cannot be read or is no TOML.
+pub fn read_recipe(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    parse_recipe(&text, &path.display().to_string())
+}
+
+fn parse_recipe(text: &str, file: &str) -> Result<Table> {
+    let table: Table = text.parse().map_err(|error: toml::de::Error| malformed(file, text, &error))?;
+    // Read once as settings, so that an error carries its line.
+    let _: Settings = toml::from_str(text).map_err(|error| malformed(file, text, &error))?;
+    Ok(table)
+}
+
+fn malformed(file: &str, text: &str, error: &toml::de::Error) -> Error {
+    let position = match error.span() {
+        Some(span) => Position::Line(text[..span.start.min(text.len())].matches('\n').count() as u64 + 1),
+        None => Position::Whole,
+    };
+    let found =
+        error.span().and_then(|span| text.get(span)).map(|found| found.lines().next().unwrap_or_default());
+    let found = format!("'{}': {}", found.unwrap_or("?"), error.message());
+    Error::malformed(file, position, "a recipe in TOML", found).hint("recipes/README.md lists the settings")
+}
+
+/// One `key=value` word; the value is TOML, and text where it is none (`activation=tanh`).
+///
+/// # Errors
+/// If there is no `=`.
+pub fn parse_word(word: &str) -> Result<(String, Value)> {
+    let (key, value) = word.split_once('=').ok_or_else(|| {
+        Error::disagree(format!("'{word}'"), "a setting as key=value", "no '='")
+            .hint("for example: epochs=20")
+    })?;
+    let key = key.trim().replace('-', "_");
+    let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    Ok((key, parsed.unwrap_or_else(|| Value::String(value.trim().to_string()))))
+}
+
+/// Lays `over` over `base`: its settings win.
+///
+/// General settings of the network also win over those that `base` states layer by layer: `hidden` replaces the
+/// layers, `init` and its like replace the layers' own.
+pub fn lay_over(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        if key == "hidden" {
+            base.remove("layers");
+        } else if key == "layers" {
+            base.remove("hidden");
+        }
+        if let Some(Value::Array(layers)) = base.get_mut("layers") {
+            let last = layers.len().saturating_sub(1);
+            for (l, layer) in
+                layers.iter_mut().enumerate().filter_map(|(l, layer)| Some((l, layer.as_table_mut()?)))
+            {
+                match key.as_str() {
+                    "activation" | "dropout" if l < last => layer.remove(&key),
+                    "output_activation" if l == last => layer.remove("activation"),
+                    "init" | "bias_init" | "bias" | "train_weights" | "train_bias" => layer.remove(&key),
+                    _ => None,
+                };
+            }
+        }
+        base.insert(key, value);
+    }
+}
+
+/// The settings of a table.
+///
+/// # Errors
+/// Names the setting that does not exist or has a wrong value.
+pub fn settings_of(table: Table, what: &str) -> Result<Settings> {
+    // One setting at a time, so that the error names it.
+    for (key, value) in &table {
+        let single: Table = [(key.clone(), value.clone())].into_iter().collect();
+        if let Err(error) = single.try_into::<Settings>() {
+            return Err(refused(what, key, value, error.message()));
+        }
+    }
+    let whole = table.try_into();
+    whole.map_err(|error: toml::de::Error| {
+        Error::malformed(what, Position::Whole, "settings of a run", error.message().to_string())
+    })
+}
+
+fn refused(what: &str, key: &str, value: &Value, message: &str) -> Error {
+    let hint = "recipes/README.md lists the settings, `chainrule train --help` the flags";
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let names = rest.split('`').skip(3).step_by(2);
+        let closest = crate::words::closest(key, names);
+        let error = Error::disagree(what, "a known setting", format!("'{key}'"));
+        return error.hint(closest.map_or(hint.to_string(), |name| format!("did you mean {name}?")));
+    }
+    // The mathematics says what it expects; serde's words on other types are kept.
+    let prefix = format!("{key}: ");
+    let message = message.strip_prefix(&prefix).unwrap_or(message);
+    Error::disagree(format!("{what}: {key} = {value}"), "a value that fits", message)
+}
+
+/// Settings as TOML text, the form of `config.toml`.
+///
+/// # Errors
+/// None in practice.
+pub fn to_toml(settings: &Settings) -> Result<String> {
+    toml::to_string(settings).map_err(|error| Error::disagree("the settings", "TOML", error.to_string()))
+}
