@@ -188,6 +188,11 @@ pub struct RunFlags {
 }
 
 impl RunFlags {
+    /// As if only `--config FILE` was given.
+    pub fn of_config(file: PathBuf) -> Self {
+        Self { config: Some(file), ..Self::default() }
+    }
+
     /// The flags given, as settings.
     pub fn table(&self) -> Result<Table> {
         let mut table = Table::new();
@@ -310,6 +315,12 @@ pub struct EvalArgs {
 
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
+#[command(after_help = "\
+Classes: the class with the largest output, and the outputs: probabilities of softmax outputs; of other outputs, \
+such as sigmoid ones, the outputs as they are, which need not sum to 1. One sigmoid output for two classes is the \
+probability of the second.\n\
+Numbers: in the unit of the target. An auto-encoder answers with its outputs, in the unit of its inputs.\n\
+Samples count from 0. Columns of targets may be there or not.")]
 pub struct PredictArgs {
     /// The model: a model.safetensors file, or a run folder
     pub model: PathBuf,
@@ -394,10 +405,16 @@ pub struct ReproduceArgs {
 #[derive(Debug, Args)]
 pub struct RecipesArgs {
     /// Print the recipe of this name as TOML
+    #[arg(value_parser = recipe_names())]
     pub name: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The recipes that come with the program; clap names the closest to a slip.
+fn recipe_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(chainrule_io::recipes::RECIPES.iter().map(|(name, _)| *name))
 }
 
 #[derive(Debug, Args)]
@@ -419,30 +436,34 @@ pub enum DataCommand {
         json: bool,
     },
     /// Shape, classes, counts and ranges of a data set, and a few samples
-    #[command(arg_required_else_help = true)]
-    Show {
-        /// A name or a path
-        data: String,
-        /// Target columns of a table [default: the last column]
-        #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
-        target: Vec<String>,
-        /// Number of samples to draw
-        #[arg(long, default_value_t = 4)]
-        samples: usize,
-        /// A folder that holds mnist/ [env: CHAINRULE_DATA]
-        #[arg(long, value_name = "DIR")]
-        data_dir: Option<PathBuf>,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show(ShowArgs),
     /// Download a data set and check its SHA-256
     #[command(arg_required_else_help = true)]
     Fetch {
-        /// The data set: mnist
+        /// The data set
+        #[arg(value_parser = ["mnist"])]
         name: String,
         /// Folder to write mnist/ to [default: the user's cache]
         #[arg(long, value_name = "DIR")]
         data_dir: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct ShowArgs {
+    /// A name or a path
+    pub data: String,
+    /// Target columns of a table; `input` for an auto-encoder [default: the last column]
+    #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// Number of samples to draw
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub samples: usize,
+    /// A folder that holds mnist/ [env: CHAINRULE_DATA]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }

@@ -1,5 +1,7 @@
 //! The end of a run: its results measured, written to the run folder, and printed.
 
+use std::io::Write;
+
 use anyhow::Result;
 use chainrule::Real;
 use chainrule::batch::TargetCoding;
@@ -16,7 +18,7 @@ use serde::Serialize;
 use crate::args::TrainArgs;
 use crate::report;
 use crate::run_folder::RunFolder;
-use crate::watch::{Watch, loss_text, thousands};
+use crate::watch::{Watch, loss_text, say, thousands};
 
 /// A network's answers on a data set, measured.
 #[derive(Clone, Debug, Serialize)]
@@ -105,15 +107,20 @@ struct Summary<'a> {
     conventions: Vec<(String, String)>,
 }
 
-/// Measures the result and writes it: model, summary, charts, report; prints a summary.
+/// What is printed at the end of a run.
+pub struct Results {
+    headline: Vec<Headline>,
+    json: String,
+}
+
+/// Measures the result and writes it: model, summary, charts, report.
 pub fn finish<T: Real>(
     trainer: &Trainer<T>,
     prepared: &Prepared,
     folder: &RunFolder,
     watch: &Watch,
     ending: Ending,
-    args: &TrainArgs,
-) -> Result<()> {
+) -> Result<Results> {
     let (network, config, params) = (trainer.network(), trainer.config(), trainer.result());
     let measure_on = |data: &Dataset| {
         let (coding, accuracy) = (config.evaluation_coding, config.accuracy);
@@ -151,113 +158,124 @@ pub fn finish<T: Real>(
         folder.write("accuracy.svg", &report::accuracy_chart(&accuracy))?;
     }
     let headline = headline(&summary);
-    let page = report::page(
-        trainer,
-        prepared,
-        summary.test.as_ref(),
-        &headline,
-        &summary.conventions,
-        loss,
-        accuracy,
-    )?;
+    let cards: Vec<_> = headline.iter().map(|row| (row.name.to_string(), row.value.clone())).collect();
+    let page =
+        report::page(trainer, prepared, summary.test.as_ref(), &cards, &summary.conventions, loss, accuracy)?;
     folder.write("report.html", &page)?;
     let json = serde_json::to_string_pretty(&summary)? + "\n";
     folder.write("summary.json", &json)?;
-    if !args.quiet && !args.json {
-        print_summary(&headline, folder);
-    }
-    if args.json {
-        print!("{json}");
-    }
-    Ok(())
+    Ok(Results { headline, json })
 }
 
-/// The figures of a run that matter, in words.
-fn headline(summary: &Summary) -> Vec<(String, String)> {
+/// Prints the results of a run as asked for.
+pub fn print_results(results: &Results, folder: &RunFolder, args: &TrainArgs) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        out.write_all(results.json.as_bytes())?;
+    } else if !args.quiet {
+        print_summary(&mut out, &results.headline, folder)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// A figure of a run that matters: short enough for a card, with a note for the line on the terminal.
+struct Headline {
+    name: &'static str,
+    value: String,
+    note: String,
+}
+
+/// The figures of a run that matter.
+fn headline(summary: &Summary) -> Vec<Headline> {
     let mut rows = Vec::new();
-    let mut put = |name: &str, value: String| rows.push((name.to_string(), value));
+    let mut put = |name, value: String, note: String| rows.push(Headline { name, value, note });
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    let none = String::new;
     if let Some(test) = &summary.test {
+        let samples = format!("of {} samples", thousands(test.samples as f64));
         if let Some(accuracy) = test.score.accuracy {
-            put(
-                "test accuracy",
-                format!("{} of {} samples", percent(accuracy), thousands(test.samples as f64)),
-            );
+            put("test accuracy", percent(accuracy), samples);
         }
-        put("test loss", loss_text(test.score.loss));
+        put("test loss", loss_text(test.score.loss), none());
         if let Some(regression) = &test.regression {
-            put("test RMSE", format!("{:.6}", regression.rmse));
-            put("test MAE", format!("{:.6}", regression.mae));
+            put("test RMSE", significant(regression.rmse), "in the unit of the target".into());
+            put("test MAE", significant(regression.mae), none());
             if let Some(r2) = regression.r2 {
-                put("test R²", format!("{r2:.4}"));
+                put("test R²", format!("{r2:.4}"), none());
             }
         }
     }
     if let Some(validation) = &summary.validation {
-        put("validation loss", loss_text(validation.score.loss));
+        put("validation loss", loss_text(validation.score.loss), none());
         if let Some(accuracy) = validation.score.accuracy {
-            put("validation accuracy", percent(accuracy));
+            put("validation accuracy", percent(accuracy), none());
         }
     }
+    let running = || "running, last epoch".to_string();
     if let Some(train) = summary.train {
-        put("train loss", format!("{} (running, last epoch)", loss_text(train.loss)));
+        put("train loss", loss_text(train.loss), running());
         if let Some(accuracy) = train.accuracy {
-            put("train accuracy", format!("{} (running, last epoch)", percent(accuracy)));
+            put("train accuracy", percent(accuracy), running());
         }
     }
     if let Some(evaluated) = summary.evaluated_train {
-        put("train loss after", format!("{} (final weights)", loss_text(evaluated.loss)));
+        put("final train loss", loss_text(evaluated.loss), "with the final weights".into());
     }
-    put(
-        "network",
-        format!(
-            "{} ({} parameters, {})",
-            summary.network,
-            thousands(summary.parameters as f64),
-            summary.dtype
-        ),
-    );
+    put("network", summary.network.clone(), summary.dtype.into());
+    put("parameters", thousands(summary.parameters as f64), none());
     let ended = match summary.ending {
         Ending::Stopped => ", stopped early",
         Ending::Converged => ", converged",
         _ => "",
     };
-    let best = summary.best_epoch.map_or(String::new(), |epoch| format!("; weights of epoch {epoch} kept"));
+    let best = summary.best_epoch.map_or(none(), |epoch| format!("; weights of epoch {epoch} kept"));
     let (epochs, steps) = (thousands(summary.epochs as f64), thousands(summary.steps as f64));
-    put("training", format!("{epochs} epochs, {steps} steps in {:.2} s{ended}{best}", summary.seconds));
+    put("time", format!("{:.2} s", summary.seconds), format!("{epochs} epochs, {steps} steps{ended}{best}"));
     rows
 }
 
-fn print_summary(headline: &[(String, String)], folder: &RunFolder) {
-    use owo_colors::OwoColorize;
-    println!();
-    let width = headline.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (name, value) in headline {
-        anstream::println!("{}{}  {value}", name.bold(), " ".repeat(width - name.chars().count()));
+/// Six significant digits.
+fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
     }
-    let shown = folder.path().display();
-    anstream::println!("{}{}  {shown}/report.html", "report".bold(), " ".repeat(width.saturating_sub(6)));
+    let decimals = (5 - value.abs().log10().floor() as i32).clamp(0, 12) as usize;
+    format!("{value:.decimals$}")
+}
+
+fn print_summary(out: &mut impl Write, headline: &[Headline], folder: &RunFolder) -> std::io::Result<()> {
+    use owo_colors::OwoColorize;
+    let width = headline.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    let mut line = |name: &str, value: &str, note: &str| {
+        let space = " ".repeat(width.saturating_sub(name.chars().count()));
+        let note = if note.is_empty() { String::new() } else { format!("  {note}") };
+        writeln!(out, "{}{space}  {value}{}", name.bold(), note.dimmed())
+    };
+    for row in headline {
+        line(row.name, &row.value, &row.note)?;
+    }
+    line("report", &format!("{}/report.html", folder.path().display()), "")
 }
 
 /// What was decided for the user, before training starts.
 pub fn print_choices(prepared: &Prepared, folder: &RunFolder) {
     let resolved = &prepared.resolved;
     for choice in &resolved.choices {
-        eprintln!("{choice}");
+        say(choice);
     }
     let test = prepared
         .test
         .as_ref()
         .map_or("no test set".into(), |test| format!("{} test", thousands(test.len() as f64)));
     let samples = thousands(prepared.train.len() as f64);
-    eprintln!(
+    say(&format!(
         "training {} ({} parameters) on {samples} samples, {test}; {}, learning rate {}; writing {}",
         resolved.spec.sizes(),
         thousands(resolved.spec.parameters() as f64),
         resolved.config.optimizer,
         resolved.config.learning_rate,
         folder.path().display()
-    );
+    ));
 }
 
 /// Conventions that are printed, never assumed.

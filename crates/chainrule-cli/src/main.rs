@@ -13,10 +13,14 @@ mod check;
 mod data;
 mod eval;
 mod inspect;
+mod man;
 mod predict;
 mod recipes;
 mod reproduce;
 mod train;
+
+// How the terminal shows it.
+mod terminal;
 
 // What a run writes and shows.
 mod finish;
@@ -24,6 +28,7 @@ mod report;
 mod run_folder;
 mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
@@ -40,11 +45,8 @@ fn main() -> ExitCode {
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Recipes(args) => recipes::run(&args),
         Command::Data(args) => data::run(&args),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "chainrule", &mut std::io::stdout());
-            Ok(())
-        }
-        Command::Man => man(),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => man::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,10 +54,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// The manual page: the program's, then one section per subcommand.
-fn man() -> anyhow::Result<()> {
-    let page = clap_mangen::Man::new(Cli::command());
-    Ok(page.render(&mut std::io::stdout())?)
+/// Writes them whole: a reader that stops early is no reason to panic.
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "chainrule", &mut script);
+    Ok(std::io::stdout().write_all(&script)?)
 }
 
 /// Marks an error as one of usage: exit code 2.

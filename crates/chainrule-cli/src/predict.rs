@@ -1,10 +1,206 @@
 //! `chainrule predict`
 
+use std::fmt::Debug;
+use std::io::{BufWriter, IsTerminal, Write};
+
 use anyhow::Result;
+use chainrule::batch::TargetCoding;
+use chainrule::evaluate::Evaluator;
+use chainrule::metrics::argmax;
+use chainrule::recipe::Dtype;
+use chainrule::{Dataset, Real};
+use chainrule_io::{Model, Part, Standardization, TableEncoding, load_with};
 
-use crate::args::PredictArgs;
+use crate::args::{Format, PredictArgs};
+use crate::eval::source_options;
+use crate::run_folder::model_file;
+use crate::watch::say;
 
-/// To be written.
-pub fn run(_args: &PredictArgs) -> Result<()> {
-    Ok(())
+/// How outputs answer a question.
+enum Answer {
+    /// With a class and a figure for each of these.
+    Class(Vec<String>),
+    /// With a number for each of these.
+    Values(Vec<String>),
+}
+
+/// Answers for samples.
+pub fn run(args: &PredictArgs) -> Result<()> {
+    let model = Model::load(&model_file(&args.model)?)?;
+    let options = source_options(&model, args.data_dir.as_deref());
+    if args.data == "-" && std::io::stdin().is_terminal() {
+        say("reading samples from the keyboard; Ctrl-D ends them");
+    }
+    let (data, _) = load_with(&args.data, &model.info.preprocessing, &options, Part::Test, false)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    crate::setup::start_threads(threads)?;
+    match model.dtype {
+        Dtype::F32 => write::<f32>(args, &model, &data, threads),
+        Dtype::F64 => write::<f64>(args, &model, &data, threads),
+    }
+}
+
+/// Writes an answer per sample; every number with as many digits as its type holds.
+fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, data: &Dataset, threads: usize) -> Result<()> {
+    let mut evaluator = Evaluator::<T>::new(&model.network, data, threads);
+    // Targets play no part here: they may not be there at all.
+    let coding = TargetCoding::Constant(0.0);
+    let (outputs, _) = evaluator.outputs(&model.network, &model.params(), data, coding);
+    let answer = answer(model);
+    let restore = restoring(model);
+    let width = model.network.spec().outputs();
+    let json = args.json || args.format == Format::Jsonl;
+    let out = BufWriter::new(std::io::stdout().lock());
+    let mut lines: Box<dyn Lines> = if json {
+        Box::new(JsonLines { out, names: answer.names().to_vec() })
+    } else {
+        Box::new(Csv::new(out, &answer)?)
+    };
+    for (sample, row) in outputs.chunks_exact(width).enumerate() {
+        let numbers = match (&answer, &restore) {
+            (Answer::Class(_), _) if width == 1 => {
+                vec![number(T::from_f64(1.0) - row[0]), number(row[0])]
+            }
+            (Answer::Values(_), Some(figures)) => {
+                let mut values: Vec<f64> = row.iter().map(|v| v.to_f64()).collect();
+                figures.restore_target(&mut values);
+                values.into_iter().map(number).collect()
+            }
+            _ => row.iter().map(|&v| number(v)).collect(),
+        };
+        let class = match &answer {
+            Answer::Class(_) if width == 1 => Some(usize::from(row[0].to_f64() > 0.5)),
+            Answer::Class(_) => Some(argmax(row)),
+            Answer::Values(_) => None,
+        };
+        lines.line(sample, class, &numbers)?;
+    }
+    lines.end()
+}
+
+/// What the outputs of a model stand for.
+fn answer(model: &Model) -> Answer {
+    let (info, outputs) = (&model.info, model.network.spec().outputs());
+    let classes = &info.classes;
+    let is_class = match info.target_coding {
+        TargetCoding::OneHot => outputs == classes.len(),
+        TargetCoding::Label => outputs == 1 && classes.len() == 2,
+        _ => false,
+    };
+    if is_class {
+        return Answer::Class(classes.clone());
+    }
+    let encoding = info.preprocessing.encoding.as_ref();
+    let targets =
+        |encoding: &TableEncoding| encoding.targets.iter().map(|column| column.name.clone()).collect();
+    let named: Option<Vec<String>> = match info.target_coding {
+        TargetCoding::Input => encoding.map(TableEncoding::input_names),
+        TargetCoding::Label if encoding.is_none() => Some(vec!["label".into()]),
+        _ => encoding.map(targets),
+    };
+    let numbered = |what: &str| (0..outputs).map(|output| format!("{what} {output}")).collect();
+    let what = if info.target_coding == TargetCoding::Input { "input" } else { "output" };
+    Answer::Values(named.filter(|names| names.len() == outputs).unwrap_or_else(|| numbered(what)))
+}
+
+/// What turns outputs back into the unit of the target. The targets of an auto-encoder are its inputs.
+fn restoring(model: &Model) -> Option<Standardization> {
+    let figures = model.info.preprocessing.standardization.clone()?;
+    match model.info.target_coding {
+        TargetCoding::Input => {
+            let (target_mean, target_std) = (figures.mean.clone(), figures.std.clone());
+            Some(Standardization { target_mean, target_std, ..figures })
+        }
+        _ => Some(figures).filter(|figures| !figures.target_mean.is_empty()),
+    }
+}
+
+/// A number with the fewest digits that give it back.
+fn number(value: impl Debug) -> String {
+    format!("{value:?}")
+}
+
+impl Answer {
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Class(names) | Self::Values(names) => names,
+        }
+    }
+}
+
+/// Answers in a form.
+trait Lines {
+    /// One sample: its class, if it has one, and a number for each name.
+    fn line(&mut self, sample: usize, class: Option<usize>, numbers: &[String]) -> Result<()>;
+    /// After the last.
+    fn end(&mut self) -> Result<()>;
+}
+
+/// A header and a line per sample; names with commas or quotes are quoted.
+struct Csv<W: Write> {
+    out: csv::Writer<W>,
+    names: Vec<String>,
+}
+
+impl<W: Write> Csv<W> {
+    fn new(out: W, answer: &Answer) -> Result<Self> {
+        let mut out = csv::Writer::from_writer(out);
+        let mut header = vec!["sample".to_string()];
+        match answer {
+            Answer::Class(names) => {
+                header.push("class".into());
+                header.extend(names.iter().map(|name| format!("p_{name}")));
+            }
+            Answer::Values(names) => header.extend(names.iter().cloned()),
+        }
+        out.write_record(&header)?;
+        Ok(Self { out, names: answer.names().to_vec() })
+    }
+}
+
+impl<W: Write> Lines for Csv<W> {
+    fn line(&mut self, sample: usize, class: Option<usize>, numbers: &[String]) -> Result<()> {
+        self.out.write_field(sample.to_string())?;
+        if let Some(class) = class {
+            self.out.write_field(&self.names[class])?;
+        }
+        for number in numbers {
+            self.out.write_field(number)?;
+        }
+        Ok(self.out.write_record(None::<&[u8]>)?)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// A JSON object per line; a number that is not finite is null, as JSON has none.
+struct JsonLines<W: Write> {
+    out: W,
+    names: Vec<String>,
+}
+
+impl<W: Write> Lines for JsonLines<W> {
+    fn line(&mut self, sample: usize, class: Option<usize>, numbers: &[String]) -> Result<()> {
+        let out = &mut self.out;
+        write!(out, "{{\"sample\":{sample},")?;
+        match class {
+            Some(class) => {
+                write!(out, "\"class\":{},\"probabilities\":{{", serde_json::to_string(&self.names[class])?)?;
+            }
+            None => write!(out, "\"values\":{{")?,
+        }
+        for (at, (name, number)) in self.names.iter().zip(numbers).enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let finite = number.parse::<f64>().is_ok_and(f64::is_finite);
+            let number = if finite { number } else { "null" };
+            write!(out, "{comma}{}:{number}", serde_json::to_string(name)?)?;
+        }
+        Ok(writeln!(out, "}}}}")?)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        Ok(self.out.flush()?)
+    }
 }

@@ -1,6 +1,8 @@
 //! The run folder: its files, how it comes to be, and how a model is found in it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use chainrule::Real;
@@ -8,10 +10,24 @@ use chainrule::layout::Layout;
 use chainrule_io::atomic::remove_leftovers;
 use chainrule_io::{Checkpoint, load_checkpoint, save_checkpoint, write_atomically};
 
+/// The files of a run folder, each written whole or not at all.
+const FILES: [&str; 8] = [
+    "config.toml",
+    "history.csv",
+    "summary.json",
+    "model.safetensors",
+    "loss.svg",
+    "accuracy.svg",
+    "report.html",
+    "checkpoint/state.safetensors",
+];
+
 /// A folder that one run writes.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held as long as the folder is; none where the system cannot lock a folder.
+    _lock: Option<Arc<File>>,
 }
 
 impl RunFolder {
@@ -32,6 +48,7 @@ impl RunFolder {
         let cannot =
             || format!("cannot create the run folder {} (choose another with --run-dir)", path.display());
         std::fs::create_dir_all(parent).with_context(cannot)?;
+        remove_unfinished(parent, &name.to_string_lossy());
         let temporary = parent.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
         std::fs::create_dir(&temporary).with_context(cannot)?;
         let written = write_atomically(&temporary.join("config.toml"), config.as_bytes());
@@ -42,17 +59,23 @@ impl RunFolder {
             let _ = std::fs::remove_dir_all(&temporary);
             return Err(error).with_context(cannot);
         }
-        Ok(Self { path: path.to_path_buf() })
+        Ok(Self { path: path.to_path_buf(), _lock: lock(path)? })
     }
 
     /// A new folder `runs/NAME-N` with the smallest free N.
     pub fn create_numbered(name: &str, config: &str) -> Result<Self> {
         let name: String =
             name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
-        let free = (1u32..)
-            .map(|n| PathBuf::from(format!("runs/{name}-{n}")))
-            .find(|p| p.symlink_metadata().is_err());
-        Self::create(&free.context("runs/ is full")?, config)
+        let taken = |path: &PathBuf| path.symlink_metadata().is_ok();
+        let mut numbered =
+            (1u32..).map(|n| PathBuf::from(format!("runs/{name}-{n}"))).filter(|path| !taken(path));
+        loop {
+            let free = numbered.next().context("runs/ is full")?;
+            match Self::create(&free, config) {
+                Err(_) if taken(&free) => {} // another run began at the same moment
+                result => return result,
+            }
+        }
     }
 
     /// The folder of a run that has begun.
@@ -61,7 +84,14 @@ impl RunFolder {
             let found = if path.is_dir() { "a folder without config.toml" } else { "no such folder" };
             bail!("{}: expected a run folder, found {found} (runs are listed by: ls runs)", path.display());
         }
-        Ok(Self { path: path.to_path_buf() })
+        let folder = Self { path: path.to_path_buf(), _lock: lock(path)? };
+        // No other process writes here: what a killed one left half-written can go.
+        for file in FILES.map(|name| folder.file(name)) {
+            if file.parent().is_some_and(Path::is_dir) {
+                remove_leftovers(&file)?;
+            }
+        }
+        Ok(folder)
     }
 
     /// Where it lies.
@@ -92,16 +122,47 @@ impl RunFolder {
         save_checkpoint(&file, layout, checkpoint).with_context(cannot)
     }
 
-    /// The saved state, if one has been saved; what a killed process left half-written is removed.
+    /// The saved state, if one has been saved.
     pub fn load<T: Real>(&self, layout: &Layout) -> Result<Option<Checkpoint<T>>> {
         let file = self.checkpoint_file();
-        if let Some(folder) = file.parent().filter(|folder| folder.is_dir()) {
-            remove_leftovers(&folder.join("state.safetensors"))?;
-        }
         if !file.exists() {
             return Ok(None);
         }
         Ok(Some(load_checkpoint(&file, layout)?))
+    }
+}
+
+/// Makes sure that no other process writes the run.
+fn lock(path: &Path) -> Result<Option<Arc<File>>> {
+    let Ok(folder) = File::open(path) else { return Ok(None) };
+    match folder.try_lock() {
+        Ok(()) => Ok(Some(Arc::new(folder))),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!(
+                "{}: expected a run that has stopped, found one that another process trains",
+                path.display()
+            )
+        }
+        Err(std::fs::TryLockError::Error(_)) => Ok(None), // no locks here: as on some network drives
+    }
+}
+
+/// Removes the temporary folders of runs called `name` whose process was killed while it created them.
+fn remove_unfinished(parent: &Path, name: &str) {
+    let Ok(entries) = std::fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let process = found.to_string_lossy();
+        let process = process.strip_prefix(&format!(".{name}.")).and_then(|rest| rest.strip_suffix(".tmp"));
+        let process = process.and_then(|process| process.parse::<u32>().ok());
+        // Without /proc it is not known who lives: then nothing is removed.
+        let lives = |process: u32| {
+            !Path::new("/proc/self").exists() || Path::new(&format!("/proc/{process}")).exists()
+        };
+        if process.is_some_and(|process| !lives(process)) {
+            // It is in nobody's way: if it cannot be removed, it stays.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 

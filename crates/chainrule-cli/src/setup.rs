@@ -17,7 +17,7 @@ pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
     let usage = |error: anyhow::Error| anyhow::Error::new(Usage(error));
     let (data, over) = split_words(words).map_err(usage)?;
     let mut table = Table::new();
-    let recipe = data.filter(|data| !Path::new(data).exists()).and_then(find_recipe);
+    let recipe = data.and_then(find_recipe); // as with data: a name wins, and ./NAME is the file
     match (&flags.config, data, recipe) {
         (Some(file), data, _) => {
             table = read_recipe(file)?;
@@ -59,6 +59,13 @@ pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
         settings.threads = Some(std::thread::available_parallelism().map_or(1, usize::from));
     }
     Ok(settings)
+}
+
+/// An error of reading data and settings; of usage if a setting cannot be.
+pub fn refused(error: chainrule_io::Error) -> anyhow::Error {
+    use chainrule::Error::{Incompatible, Setting};
+    let usage = matches!(&error, chainrule_io::Error::Data(Setting { .. } | Incompatible { .. }));
+    if usage { Usage(error.into()).into() } else { error.into() }
 }
 
 /// Makes the pool of threads; this thread is one of them, so that no product waits for another to wake.

@@ -6,13 +6,14 @@ use anyhow::{Context, Result, bail};
 use chainrule::network::Network;
 use chainrule::recipe::{Dtype, Settings};
 use chainrule::train::{Ending, Trainer};
-use chainrule::{Real, simd};
+use chainrule::{Dataset, Real, simd};
+use chainrule_io::prepare::{change_paths, prepare};
 use chainrule_io::recipes::{lay_over, read_recipe, settings_of, to_toml};
-use chainrule_io::{Extra, HistoryColumns, Prepared, fingerprint, prepare};
+use chainrule_io::{Checkpoint, Extra, HistoryColumns, Prepared, fingerprint};
 
 use crate::args::TrainArgs;
 use crate::run_folder::RunFolder;
-use crate::watch::{Watch, stop_flag};
+use crate::watch::{Watch, say, stop_flag};
 use crate::{Usage, finish, setup};
 
 /// Trains, or continues a run.
@@ -23,7 +24,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
         None => setup::settings(&args.words, &args.flags)?,
     };
     setup::start_threads(settings.threads.unwrap_or(1))?;
-    let prepared = prepare(&settings)?;
+    let prepared = prepare(&settings).map_err(setup::refused)?;
     match settings.dtype.unwrap_or_default() {
         Dtype::F32 => run_as::<f32>(args, folder, &prepared),
         Dtype::F64 => run_as::<f64>(args, folder, &prepared),
@@ -43,6 +44,12 @@ fn resumed_settings(folder: &RunFolder, args: &TrainArgs) -> Result<Settings> {
         );
         return Err(Usage(error).into());
     }
+    // As when a run begins: epochs given anew replace its steps, and the other way round.
+    match (over.contains_key("steps"), over.contains_key("epochs")) {
+        (true, false) => drop(table.remove("epochs")),
+        (false, true) => drop(table.remove("steps")),
+        _ => {}
+    }
     lay_over(&mut table, over);
     let mut settings = settings_of(table, &folder.file("config.toml").display().to_string())?;
     if settings.threads.is_none() {
@@ -54,17 +61,23 @@ fn resumed_settings(folder: &RunFolder, args: &TrainArgs) -> Result<Settings> {
 fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepared) -> Result<()> {
     let resolved = &prepared.resolved;
     let network = Network::new(resolved.spec.clone())?;
-    let initial = prepared.initial_params::<T>(&network)?;
-    let mut trainer = Trainer::<T>::new(network, resolved.config.clone(), prepared.sets(), initial)?;
     let mut extra = Extra {
-        fingerprint: fingerprint(&prepared.train),
+        fingerprint: fingerprints(prepared),
         simd: simd::Level::detect().name().into(),
         ..Extra::default()
     };
     let show = !args.quiet;
+    let saved = match &folder {
+        Some(folder) => folder.load::<T>(network.layout())?,
+        None => None,
+    };
+    // A run that has begun no longer needs the file of its initial weights.
+    let initial = if saved.is_some() { None } else { prepared.initial_params::<T>(&network)? };
+    let mut trainer = Trainer::<T>::new(network, resolved.config.clone(), prepared.sets(), initial)?;
+    let stop = stop_flag()?; // before there is a folder: whoever interrupts a run that has one learns how to go on
+    let config = config_toml(prepared)?;
     let folder = match folder {
         None => {
-            let config = config_toml(prepared)?;
             let name = short_name(resolved.settings.data.as_deref().unwrap_or("run"));
             let folder = match &args.run_dir {
                 Some(path) => RunFolder::create(path, &config)?,
@@ -76,33 +89,12 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
             folder
         }
         Some(folder) => {
-            match folder.load::<T>(trainer.network().layout())? {
-                Some(mut saved) => {
-                    if saved.extra.fingerprint != extra.fingerprint {
-                        bail!(
-                            "{}: the training data '{}' is not what the run began with (restore it, or start another run)",
-                            folder.path().display(),
-                            prepared.train.name()
-                        );
-                    }
-                    if saved.extra.simd != extra.simd && show {
-                        eprintln!(
-                            "note: the run began on {}, this CPU computes with {}: the last bits may differ",
-                            saved.extra.simd, extra.simd
-                        );
-                    }
-                    if saved.snapshot.progress.ending == Some(Ending::Finished) {
-                        saved.snapshot.progress.ending = None; // more epochs or steps may have been asked for
-                    }
-                    extra = saved.extra;
-                    trainer.restore(saved.snapshot)?;
-                }
-                None if show => eprintln!("no checkpoint yet: the run begins anew"),
+            match saved {
+                Some(saved) => extra = go_on(&mut trainer, saved, &extra, &folder, prepared, show)?,
+                None if show => say("no checkpoint yet: the run begins anew"),
                 None => {}
             }
-            if show && trainer.progress().step > 0 {
-                eprintln!("{}: continuing after step {}", folder.path().display(), trainer.progress().step);
-            }
+            folder.write("config.toml", &config)?; // with the epochs or steps given anew
             folder
         }
     };
@@ -112,7 +104,7 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
     };
     let past = trainer.progress().history.clone();
     let mut watch =
-        Watch::new(folder.clone(), columns, extra, &past, args.checkpoint_every, stop_flag()?, args.quiet)?;
+        Watch::new(folder.clone(), columns, extra, &past, args.checkpoint_every, stop, args.quiet)?;
     let ending = trainer.run(&mut watch);
     let closed = watch.close();
     let shown = folder.path().display();
@@ -124,28 +116,66 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
     if ending == Ending::Interrupted {
         bail!("interrupted after step {}; to continue: {resume}", trainer.progress().step);
     }
-    finish::finish(&trainer, prepared, &folder, &watch, ending, args).with_context(|| {
+    let results = finish::finish(&trainer, prepared, &folder, &watch, ending).with_context(|| {
         format!("the run is complete, but its results could not be written; to try again: {resume}")
-    })
+    })?;
+    finish::print_results(&results, &folder, args).context("cannot write to standard output")
+}
+
+/// Puts `trainer` where the checkpoint `saved` stands; what belongs to it beside the trainer is returned.
+fn go_on<T: Real>(
+    trainer: &mut Trainer<T>,
+    mut saved: Checkpoint<T>,
+    now: &Extra,
+    folder: &RunFolder,
+    prepared: &Prepared,
+    show: bool,
+) -> Result<Extra> {
+    let shown = folder.path().display();
+    if saved.extra.fingerprint != now.fingerprint {
+        bail!(
+            "{shown}: expected the data that the run began with, found other samples in '{}' or what belongs to it \
+             (restore it, or start another run)",
+            prepared.train.name()
+        );
+    }
+    if saved.extra.simd != now.simd && show {
+        say(&format!(
+            "note: the run began on {}, this CPU computes with {}: the last bits may differ",
+            saved.extra.simd, now.simd
+        ));
+    }
+    let (made, planned) = (saved.snapshot.progress.step, trainer.total_steps());
+    if made > planned {
+        let error = anyhow::anyhow!(
+            "--resume {shown}: expected epochs or steps for at least the {made} steps made, found {planned} steps"
+        );
+        return Err(Usage(error).into());
+    }
+    if saved.snapshot.progress.ending == Some(Ending::Finished) {
+        saved.snapshot.progress.ending = None; // more epochs or steps may have been asked for
+    }
+    if show && (made == planned || saved.snapshot.progress.ending.is_some()) {
+        say(&format!("{shown}: the run is complete after step {made}; its results are written again"));
+    } else if show && made > 0 {
+        say(&format!("{shown}: continuing after step {made}"));
+    }
+    trainer.restore(saved.snapshot)?;
+    Ok(saved.extra)
+}
+
+/// The fingerprints of all data that a run reads: were one set changed, its history would tell of two.
+fn fingerprints(prepared: &Prepared) -> String {
+    let sets = [Some(&prepared.train), prepared.validation.as_ref(), prepared.test.as_ref()];
+    let print = |set: Option<&Dataset>| set.map_or("-".into(), fingerprint);
+    sets.map(print).join(" ")
 }
 
 /// `config.toml`: every resolved setting. Paths are made absolute, so that a run resumes from any folder.
 fn config_toml(prepared: &Prepared) -> Result<String> {
     let mut settings = prepared.resolved.settings.clone();
     settings.threads = None;
-    for path in [
-        &mut settings.data,
-        &mut settings.test,
-        &mut settings.validation,
-        &mut settings.init_from,
-        &mut settings.data_dir,
-    ] {
-        if let Some(name) = path
-            && let Ok(whole) = Path::new(name).canonicalize()
-        {
-            *name = whole.to_string_lossy().into_owned();
-        }
-    }
+    change_paths(&mut settings, |path| path.canonicalize().ok());
     let command = "# chainrule train --config THIS_FILE trains it again; --resume FOLDER continues it.\n";
     Ok(format!("{command}{}", to_toml(&settings)?))
 }

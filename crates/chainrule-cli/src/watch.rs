@@ -119,11 +119,6 @@ impl Watch {
         self.error.take().map_or(Ok(()), Err)
     }
 
-    /// Seconds at the end of each epoch.
-    pub fn seconds(&self) -> &[f64] {
-        &self.extra.seconds
-    }
-
     fn due(&self, step: u64) -> bool {
         match self.checkpoint_every {
             Some(every) => step.is_multiple_of(every),
@@ -173,10 +168,15 @@ impl Watch {
         line += &epoch_line(record, seconds);
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            None => say(&line),
         }
         self.shown = Some(Instant::now());
     }
+}
+
+/// Prints a line for the user. That nobody reads any more (`2>&1 | head`) is no reason to stop training.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl<T: Real> Observer<T> for Watch {

@@ -1,6 +1,6 @@
 //! From settings to all that a run needs: data read, split, encoded and standardized, every choice made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chainrule::activation::Activation;
 use chainrule::batch::TargetCoding;
@@ -13,7 +13,7 @@ use chainrule::{Dataset, Real};
 use crate::model::ModelInfo;
 use crate::source::{Loaded, Part, SourceOptions, load, load_with};
 use crate::tensors::read_initial;
-use crate::{Error, Preprocessing, Result, Standardization};
+use crate::{Error, NAMES, Preprocessing, Result, Standardization};
 
 /// The share of a table held out as test set unless the settings say otherwise.
 const TEST_SPLIT: f64 = 0.2;
@@ -44,8 +44,10 @@ impl Prepared {
     /// What the model file will say.
     pub fn model_info(&self) -> ModelInfo {
         let Resolved { spec, config, settings, .. } = &self.resolved;
-        // Threads change nothing about the model: the same run gives the same file.
-        let recipe = Settings { threads: None, ..settings.clone() };
+        // The number of threads and the folder of a file change nothing about the model: the same run gives the same
+        // bits anywhere.
+        let mut recipe = Settings { threads: None, data_dir: None, ..settings.clone() };
+        change_paths(&mut recipe, |path| Some(path.canonicalize().ok()?.file_name()?.into()));
         let preprocessing = self.preprocessing.clone();
         ModelInfo::new(spec.clone(), preprocessing, config.evaluation_coding, config.accuracy, recipe)
     }
@@ -145,6 +147,31 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     resolved.choices = notes;
     resolved.settings.standardize = Some(standardize);
     Ok(Prepared { train, validation, test, preprocessing, resolved })
+}
+
+/// Replaces the paths in `settings` by what `change` gives for them. Names of data sets stay, and what `change` does
+/// not know.
+pub fn change_paths(settings: &mut Settings, change: impl Fn(&Path) -> Option<PathBuf>) {
+    let changed = |path: &str| change(Path::new(path)).map(|path| path.to_string_lossy().into_owned());
+    let Settings { data, test, validation, init_from, data_dir, .. } = settings;
+    for source in [data, test, validation].into_iter().flatten() {
+        if NAMES.iter().any(|(name, _)| name == source) {
+            continue;
+        }
+        if let Some(path) = changed(source) {
+            *source = path;
+        } else if let Some((images, labels)) = source.split_once(',') {
+            let both = (changed(images.trim()), changed(labels.trim()));
+            if let (Some(images), Some(labels)) = both {
+                *source = format!("{images},{labels}");
+            }
+        }
+    }
+    for source in [init_from, data_dir].into_iter().flatten() {
+        if let Some(path) = changed(source) {
+            *source = path;
+        }
+    }
 }
 
 /// Takes the validation samples out of the training set.

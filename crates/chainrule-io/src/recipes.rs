@@ -42,6 +42,11 @@ pub fn find_recipe(name: &str) -> Option<Result<Table>> {
     Some(parse_recipe(text, &format!("recipe '{name}'")))
 }
 
+/// The recipe whose name is nearest to `name`, if it is near enough to be a slip of the keys.
+pub fn closest_recipe(name: &str) -> Option<&'static str> {
+    crate::words::closest(name, RECIPES.iter().map(|(known, _)| *known))
+}
+
 /// Reads a recipe file.
 ///
 /// # Errors

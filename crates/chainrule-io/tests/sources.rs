@@ -6,15 +6,17 @@ use chainrule::Targets;
 use chainrule_io::png::read_png;
 use chainrule_io::{Part, Preprocessing, SourceOptions, load, load_with};
 use common::{file, gzip, idx, says};
-use image::{ExtendedColorType, ImageEncoder};
+use png::ColorType;
 
 fn options() -> SourceOptions {
     SourceOptions::default()
 }
 
-fn png(values: &[u8], columns: u32, rows: u32, colour: ExtendedColorType) -> Vec<u8> {
+fn png(values: &[u8], columns: u32, rows: u32, colour: ColorType) -> Vec<u8> {
     let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bytes).write_image(values, columns, rows, colour).unwrap();
+    let mut encoder = png::Encoder::new(&mut bytes, columns, rows);
+    encoder.set_color(colour);
+    encoder.write_header().unwrap().write_image_data(values).unwrap();
     bytes
 }
 
@@ -100,11 +102,11 @@ fn one_picture_can_be_predicted() {
         std::fs::write(&path, bytes).unwrap();
         path.display().to_string()
     };
-    let grey = write("grey.png", png(&[0, 51, 102, 153, 204, 255], 3, 2, ExtendedColorType::L8));
+    let grey = write("grey.png", png(&[0, 51, 102, 153, 204, 255], 3, 2, ColorType::Grayscale));
     let (data, has_targets) = load_with(&grey, &small_model(), &options(), Part::Test, false).unwrap();
     assert_eq!(data.row(0), [0.0, 51.0, 102.0, 153.0, 204.0, 255.0].map(|byte| byte * (1.0 / 255.0)));
     assert!(!has_targets);
-    let wide = write("wide.png", png(&[0; 8], 4, 2, ExtendedColorType::L8));
+    let wide = write("wide.png", png(&[0; 8], 4, 2, ColorType::Grayscale));
     let parts = ["'wide.png'", "expected samples of shape 2 x 3", "found 2 x 4"];
     says(load_with(&wide, &small_model(), &options(), Part::Test, false), &parts);
     let bad = write("bad.txt", b"010\n1x1\n".to_vec());
@@ -116,12 +118,12 @@ fn one_picture_can_be_predicted() {
 
 #[test]
 fn pngs_are_grey_and_opaque_and_whole() {
-    let colour = png(&[255, 255, 255, 0, 0, 0, 255, 0, 0], 3, 1, ExtendedColorType::Rgb8);
+    let colour = png(&[255, 255, 255, 0, 0, 0, 255, 0, 0], 3, 1, ColorType::Rgb);
     let (_folder, path) = file("c.png", &colour);
     let (values, rows, columns) = read_png(&path).unwrap();
     assert_eq!((rows, columns, &values[..2]), (1, 3, [255, 0].as_slice()));
     assert!(values[2] > 40 && values[2] < 90, "red is dark: {}", values[2]);
-    let (_folder, path) = file("c.png", png(&[9, 255, 9, 128], 2, 1, ExtendedColorType::La8));
+    let (_folder, path) = file("c.png", png(&[9, 255, 9, 128], 2, 1, ColorType::GrayscaleAlpha));
     says(
         read_png(&path),
         &["c.png: line 1, column 2", "expected an opaque pixel", "found a transparent one"],

@@ -65,6 +65,13 @@ pub trait Real:
     fn is_finite(self) -> bool;
     /// Bits, zero-extended: equality of bits is equality of these.
     fn bits(self) -> u64;
+    /// 0 for an f32 whose magnitude is below 2^-60, else the number itself.
+    ///
+    /// For deltas: saturated units make tiny ones, whose products are subnormal, and arithmetic on subnormal numbers
+    /// takes many times as long. No weight would move by them. f64 is never changed.
+    fn without_tiny(self) -> Self;
+    /// 0 for a subnormal f32, else the number itself. For what optimizers remember of gradients long gone.
+    fn without_subnormal(self) -> Self;
     /// Little-endian bytes appended to `out`.
     fn write_le(self, out: &mut Vec<u8>);
     /// From exactly [`Real::BYTES`] little-endian bytes.
@@ -72,7 +79,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ty, $name:literal, $erf:path) => {
+    ($t:ty, $name:literal, $erf:path, $tiny:expr, $subnormal:expr) => {
         impl Real for $t {
             const NAME: &'static str = $name;
             const EPSILON: f64 = <$t>::EPSILON as f64;
@@ -130,6 +137,14 @@ macro_rules! real {
             fn bits(self) -> u64 {
                 self.to_bits().into()
             }
+            #[inline(always)]
+            fn without_tiny(self) -> Self {
+                if self.abs() < $tiny { 0.0 } else { self }
+            }
+            #[inline(always)]
+            fn without_subnormal(self) -> Self {
+                if self.abs() < $subnormal { 0.0 } else { self }
+            }
             fn write_le(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
@@ -142,5 +157,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, "f32", libm::erff);
-real!(f64, "f64", libm::erf);
+real!(f32, "f32", libm::erff, 8.673_617_4e-19, f32::MIN_POSITIVE);
+real!(f64, "f64", libm::erf, 0.0, 0.0);

@@ -166,13 +166,13 @@ impl Activation {
         }
     }
 
-    /// delta = delta ⊙ f'(z) for a batch, all `(n, units)`: the last factor of BP1 and BP2.
+    /// delta = delta ⊙ f'(z) for a batch, all `(n, units)`: the last factor of BP2. Tiny f32 become 0.
     pub fn backward<T: Real>(self, z: &[T], a: &[T], delta: &mut [T]) {
         if matches!(self, Self::Identity | Self::Softmax) {
             return;
         }
         for ((delta, &z), &a) in delta.iter_mut().zip(z).zip(a) {
-            *delta *= self.derivative(z, a);
+            *delta = (*delta * self.derivative(z, a)).without_tiny();
         }
     }
 

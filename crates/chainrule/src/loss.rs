@@ -77,12 +77,12 @@ impl Loss {
                 // d/dz(j) of sum y (ln sum e^z - z) = softmax(z)(j) sum y - y(j)
                 let total: T = y.iter().map(|&y| self.smoothed(y, a.len())).sum();
                 for ((delta, &a), &y) in delta.iter_mut().zip(a).zip(y) {
-                    *delta = a * total - self.smoothed(y, z.len());
+                    *delta = (a * total - self.smoothed(y, z.len())).without_tiny();
                 }
             }
             Self::BinaryCrossEntropy { .. } => {
                 for ((delta, &a), &y) in delta.iter_mut().zip(a).zip(y) {
-                    *delta = a - self.smoothed(y, z.len());
+                    *delta = (a - self.smoothed(y, z.len())).without_tiny();
                 }
             }
             _ => {
@@ -97,7 +97,7 @@ impl Loss {
                         }
                         _ => e,
                     };
-                    *delta = slope * f.derivative(z, a);
+                    *delta = (slope * f.derivative(z, a)).without_tiny();
                 }
             }
         }

@@ -121,7 +121,7 @@ impl Optimizer {
             (Self::Sgd { momentum, nesterov }, Some(v), _) => {
                 let mu = real(momentum);
                 for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
-                    *v = mu * *v + g;
+                    *v = (mu * *v + g).without_subnormal();
                     *w -= step * if nesterov { g + mu * *v } else { *v };
                 }
             }
@@ -129,13 +129,13 @@ impl Optimizer {
                 let (alpha, keep, eps, mu) = (real(alpha), real(1.0 - alpha), real(eps), real(momentum));
                 let mut v = v.map(|v| v.iter_mut());
                 for ((w, g), s) in w.iter_mut().zip(g).zip(s) {
-                    *s = alpha * *s + keep * g * g;
+                    *s = (alpha * *s + keep * g * g).without_subnormal();
                     let scaled = g / (s.sqrt() + eps);
                     *w -= step
                         * match v.as_mut().and_then(Iterator::next) {
                             None => scaled,
                             Some(v) => {
-                                *v = mu * *v + scaled;
+                                *v = (mu * *v + scaled).without_subnormal();
                                 *v
                             }
                         };
@@ -156,8 +156,8 @@ impl Optimizer {
                 let correction = real((1.0 - beta2.powi(t)).sqrt());
                 let shrink = one - real(lr * weight_decay);
                 for (((w, g), m), s) in w.iter_mut().zip(g).zip(m).zip(s) {
-                    *m = b1 * *m + keep1 * g;
-                    *s = b2 * *s + keep2 * g * g;
+                    *m = (b1 * *m + keep1 * g).without_subnormal();
+                    *s = (b2 * *s + keep2 * g * g).without_subnormal();
                     *w = *w * shrink - step * *m / (s.sqrt() / correction + eps);
                 }
             }

@@ -256,17 +256,17 @@ pub struct Source {
 }
 
 /// A published figure and how it is compared.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
     /// What it is, in words.
     pub name: String,
     /// The metric: see the list in the recipes' README.
     pub metric: String,
-    /// The epoch it belongs to, from 0; the last one if neither epoch nor step is given.
+    /// The epoch it belongs to, from 0; the end of the run if neither epoch nor step is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// The step it belongs to, counted from 1.
+    /// The step after which it is taken, counted from 1; 0 is before training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<u64>,
     /// The published value; none if nothing was published.
@@ -278,9 +278,15 @@ pub struct Figure {
     /// Whether more or less is better; without it, neither is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub better: Option<Better>,
-    /// What explains a difference, with `{…}` for figures measured in the run.
+    /// Which value of several seeds is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_seeds: Option<OverSeeds>,
+    /// What explains a difference, with `{…}` for what was measured: see the recipes' README.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What is said beside the figure in any case, with `{…}` as in `reason`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Which way a figure is better.
@@ -291,6 +297,19 @@ pub enum Better {
     Higher,
     /// Loss.
     Lower,
+}
+
+/// The value that stands for those of several seeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverSeeds {
+    /// The middle one, or the mean of the two in the middle.
+    #[default]
+    Median,
+    /// The smallest: what every seed reaches.
+    Min,
+    /// The largest.
+    Max,
 }
 
 /// Settings with every choice made.

@@ -1,0 +1,260 @@
+//! The runs themselves: every recipe with every seed, one run per thread, measured on the way.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use chainrule::Real;
+use chainrule::network::Network;
+use chainrule::observer::{Observer, Signal};
+use chainrule::recipe::{Dtype, Settings};
+use chainrule::train::{Ending, EpochRecord, Trainer};
+use chainrule_io::{Prepared, prepare};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::metric::{Metric, Moment, Running, Wanted};
+use super::plan::Plan;
+use super::probe::Probe;
+use crate::setup;
+
+/// Parts of a run that the bar shows.
+const PARTS: u64 = 1000;
+
+/// What one run gave.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Seconds of training.
+    pub seconds: f64,
+    /// One for each [`Plan::wanted`].
+    pub values: Vec<f64>,
+}
+
+/// Runs every seed of every plan on up to `threads` threads. The number of threads changes no result.
+///
+/// # Errors
+/// The first error of a run, with its recipe and seed.
+pub fn run(plans: &[Plan], threads: usize) -> Result<Vec<Vec<Measured>>> {
+    let seeds =
+        |(at, plan): (usize, &Plan)| (0..plan.seeds.len()).map(move |seed| (at, seed)).collect::<Vec<_>>();
+    let mut jobs: Vec<(usize, usize)> = plans.iter().enumerate().flat_map(seeds).collect();
+    // Long runs first, so that no thread is left with one at the end.
+    jobs.sort_by_key(|&(plan, _)| std::cmp::Reverse(plans[plan].settings.epochs));
+    let meter = Meter::new(jobs.len());
+    let results: Vec<Mutex<Option<Measured>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let error = Mutex::new(None);
+    let work = |threads: usize| {
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&(plan, seed)) = jobs.get(at) else { break };
+            let (plan, seed) = (&plans[plan], plans[plan].seeds[seed]);
+            match run_one(plan, seed, threads, &meter) {
+                Ok(measured) => *lock(&results[at]) = Some(measured),
+                Err(why) => {
+                    failed.store(true, Ordering::Relaxed);
+                    let why = why.context(format!("recipe '{}', seed {seed}", plan.name));
+                    lock(&error).get_or_insert(why);
+                }
+            }
+        }
+    };
+    if jobs.len() == 1 || threads <= 1 {
+        setup::start_threads(threads)?;
+        work(threads);
+    } else {
+        std::thread::scope(|scope| {
+            (0..threads.min(jobs.len())).for_each(|_| drop(scope.spawn(|| work(1))));
+        });
+    }
+    meter.clear();
+    if let Some(error) = lock(&error).take() {
+        return Err(error);
+    }
+    let mut all: Vec<Vec<Measured>> = plans.iter().map(|_| Vec::new()).collect();
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|&at| jobs[at]);
+    for at in order {
+        all[jobs[at].0].push(lock(&results[at]).take().context("a run was not made")?);
+    }
+    Ok(all)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn run_one(plan: &Plan, seed: u64, threads: usize, meter: &Meter) -> Result<Measured> {
+    let name = if plan.seeds.len() > 1 { format!("{} seed {seed}", plan.name) } else { plan.name.clone() };
+    let settings = Settings { seed: Some(seed), threads: Some(threads), ..plan.settings.clone() };
+    let prepared = prepare(&settings)?;
+    let values = match settings.dtype.unwrap_or_default() {
+        Dtype::F32 => train::<f32>(plan, &prepared, meter, &name),
+        Dtype::F64 => train::<f64>(plan, &prepared, meter, &name),
+    };
+    let measured = values?;
+    meter.finished(&name, measured.seconds);
+    Ok(measured)
+}
+
+fn train<T: Real>(plan: &Plan, prepared: &Prepared, meter: &Meter, name: &str) -> Result<Measured> {
+    let network = Network::new(prepared.resolved.spec.clone())?;
+    let initial = prepared.initial_params::<T>(&network)?;
+    let config = prepared.resolved.config.clone();
+    let mut trainer = Trainer::<T>::new(network, config, prepared.sets(), initial)?;
+    for wanted in &plan.wanted {
+        let (epochs, steps) = (trainer.config().epochs, trainer.total_steps());
+        match wanted.at {
+            Moment::Epoch(epoch) if epoch >= epochs => bail!("epoch {epoch} of {epochs}: they count from 0"),
+            Moment::Step(step) if step > steps => bail!("step {step} of {steps}"),
+            _ => {}
+        }
+    }
+    let mut watch = Watch {
+        wanted: &plan.wanted,
+        values: vec![None; plan.wanted.len()],
+        prepared,
+        meter,
+        name,
+        part: 0,
+        error: None,
+        best_validation: f64::NAN,
+    };
+    watch.at_step(&trainer, 0);
+    let started = Instant::now();
+    let ending = trainer.run(&mut watch)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if let Some(error) = watch.error {
+        return Err(error);
+    }
+    if ending == Ending::Interrupted {
+        bail!("the run was interrupted");
+    }
+    meter.advance(PARTS - watch.part, name);
+    let probe = Probe::new(prepared, trainer.network(), trainer.result());
+    let last = trainer.progress().history.last().context("the run had no epoch")?;
+    let mut values = Vec::with_capacity(plan.wanted.len());
+    for (wanted, value) in plan.wanted.iter().zip(watch.values) {
+        let value = match (value, wanted.at, &wanted.metric) {
+            (Some(value), _, _) => value,
+            (None, Moment::End, Metric::Seconds) => seconds,
+            (None, Moment::End, Metric::BestValidationAccuracy) => watch.best_validation,
+            (None, Moment::End, metric) => of(&probe, last, metric).with_context(|| format!("{metric:?}"))?,
+            (None, at, metric) => bail!("{metric:?} at {at:?}: the run ended before"),
+        };
+        values.push(value);
+    }
+    Ok(Measured { seconds, values })
+}
+
+/// A metric of the record of an epoch, or of the network after it.
+fn of<T: Real>(probe: &Probe<T>, record: &EpochRecord, metric: &Metric) -> Result<f64> {
+    let running = match metric {
+        Metric::Running(Running::TrainLoss) => Some(record.train.loss),
+        Metric::Running(Running::TrainAccuracy) => record.train.accuracy,
+        Metric::Running(Running::LastLoss) => Some(record.last_batch_loss),
+        other => return probe.measure(other),
+    };
+    running.ok_or_else(|| anyhow!("the targets have no accuracy"))
+}
+
+/// Measures at the epochs and steps that figures name.
+struct Watch<'w> {
+    wanted: &'w [Wanted],
+    values: Vec<Option<f64>>,
+    prepared: &'w Prepared,
+    meter: &'w Meter,
+    name: &'w str,
+    part: u64,
+    error: Option<anyhow::Error>,
+    best_validation: f64,
+}
+
+impl Watch<'_> {
+    fn at_step<T: Real>(&mut self, trainer: &Trainer<T>, step: u64) {
+        self.measure(trainer, Moment::Step(step), None);
+    }
+
+    fn measure<T: Real>(&mut self, trainer: &Trainer<T>, at: Moment, record: Option<&EpochRecord>) {
+        let mut probe = None;
+        for (index, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| wanted.at == at) {
+            let probe =
+                probe.get_or_insert_with(|| Probe::new(self.prepared, trainer.network(), trainer.params()));
+            let value = match (record, &wanted.metric) {
+                (Some(_), Metric::BestValidationAccuracy) => Ok(self.best_validation),
+                (Some(record), metric) => of(probe, record, metric),
+                (None, metric) => probe.measure(metric),
+            };
+            match value.with_context(|| format!("{:?} at {at:?}", wanted.metric)) {
+                Ok(value) => self.values[index] = Some(value),
+                Err(error) => drop(self.error.get_or_insert(error)),
+            }
+        }
+    }
+
+    fn signal(&self) -> Signal {
+        if self.error.is_some() { Signal::Stop } else { Signal::Continue }
+    }
+}
+
+impl<T: Real> Observer<T> for Watch<'_> {
+    fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
+        let step = trainer.progress().step;
+        if self.wanted.iter().any(|wanted| wanted.at == Moment::Step(step)) {
+            self.at_step(trainer, step);
+        }
+        let part = step * PARTS / trainer.total_steps().max(1);
+        if part > self.part {
+            self.meter.advance(part - self.part, self.name);
+            self.part = part;
+        }
+        self.signal()
+    }
+
+    fn on_epoch(&mut self, trainer: &Trainer<T>, record: &EpochRecord) -> Signal {
+        if let Some(accuracy) = record.validation.and_then(|score| score.accuracy) {
+            self.best_validation = self.best_validation.max(accuracy); // the NaN it starts with is dropped
+        }
+        self.measure(trainer, Moment::Epoch(record.epoch), Some(record));
+        self.signal()
+    }
+}
+
+/// Progress on stderr: a bar on a terminal, a line per finished run otherwise.
+struct Meter {
+    bar: Option<ProgressBar>,
+}
+
+impl Meter {
+    fn new(jobs: usize) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(jobs as u64 * PARTS);
+            let style = ProgressStyle::with_template("{wide_bar:.cyan/dim} {percent} %  {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar }
+    }
+
+    fn advance(&self, parts: u64, name: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(name.to_string());
+            bar.inc(parts);
+        }
+    }
+
+    fn finished(&self, name: &str, seconds: f64) {
+        let line = format!("{name}: {seconds:.2} s");
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
