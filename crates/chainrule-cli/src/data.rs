@@ -13,6 +13,7 @@ use crate::args::{DataArgs, DataCommand};
 use crate::terminal::{shape, table};
 use crate::watch::{say, thousands};
 
+mod rows;
 mod show;
 
 /// A data set in the list of `--json`.
@@ -59,7 +60,7 @@ fn list(data_dir: Option<&Path>, json: bool) -> Result<()> {
     };
     let header = ["data", "train samples", "test samples", "inputs", "where"];
     let rows = entries.iter().map(row).collect();
-    writeln!(out, "{}", table(&header, rows, &[1, 2]).trim_fmt())?;
+    writeln!(out, "{}", table(&header, rows, &[1, 2]))?;
     out.flush()?;
     say(
         "\nor a path: a CSV or TSV table, IDX files, a folder like MNIST's, a folder or zip of digit bitmaps",

@@ -14,15 +14,15 @@ use serde::Serialize;
 use crate::args::EvalArgs;
 use crate::finish::{Measured, measure};
 use crate::run_folder::model_file;
-use crate::terminal::{count, figure, pairs, shortened, table, width};
+use crate::terminal::{count, figure, pairs, shortened, table, unbroken, width};
 use crate::watch::say;
 
 /// Above this many classes the matrix gives way to the pairs confused most.
 const MATRIX_CLASSES: usize = 20;
 /// Pairs of confused classes shown in place of a matrix.
 const PAIRS: usize = 20;
-/// Longest class name over a column of the matrix.
-const NAME: usize = 8;
+/// Longest class name in the matrix: the first of these with which it fits.
+const NAMES: [usize; 4] = [24, 16, 12, 8];
 
 /// The document of `--json`.
 #[derive(Serialize)]
@@ -70,7 +70,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         writeln!(out, "{} on {} ({samples})\n", file.display(), data.name())?;
         write!(out, "{}", pairs(&figures(&model, &data, &measured), width()))?;
         if let Some(classification) = &measured.classification {
-            writeln!(out, "\n{}", class_table(classification).trim_fmt())?;
+            writeln!(out, "\n{}", class_table(classification))?;
             writeln!(out, "\n{}", confusion(classification))?;
         }
     }
@@ -97,10 +97,10 @@ fn measured<T: Real>(model: &Model, data: &Dataset, threads: usize) -> Measured 
 fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
     let outputs = model.network.spec().outputs();
     let (expected, what) = match (model.info.target_coding, data.targets()) {
-        (TargetCoding::OneHot, Targets::Classes { names, .. }) => (names.len(), "classes"),
-        (TargetCoding::Values, Targets::Values { names, .. }) => (names.len(), "target columns"),
+        (TargetCoding::OneHot, Targets::Classes { names, .. }) => (names.len(), "class"),
+        (TargetCoding::Values, Targets::Values { names, .. }) => (names.len(), "target column"),
         (TargetCoding::Label, Targets::Classes { .. }) | (TargetCoding::Constant(_), _) => return Ok(()),
-        (TargetCoding::Input, _) => (data.inputs(), "inputs to be given back"),
+        (TargetCoding::Input, _) => (data.inputs(), "input"),
         (TargetCoding::OneHot | TargetCoding::Label, Targets::Values { .. }) => {
             bail!("data set '{}': expected classes as targets, found numbers", data.name())
         }
@@ -110,10 +110,11 @@ fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
     };
     if expected != outputs {
         bail!(
-            "data set '{}': expected targets for the model's {}, found {expected} {what} \
+            "data set '{}': expected targets for the model's {}, found {} \
              (use the data the model was made for)",
             data.name(),
-            count(outputs, "output")
+            count(outputs, "output"),
+            count(expected, what)
         );
     }
     Ok(())
@@ -188,15 +189,18 @@ fn figures(model: &Model, data: &Dataset, measured: &Measured) -> Vec<(String, S
         put("RMSE", figure(r.rmse), format!("its root, in {unit}"));
         put("MAE", figure(r.mae), format!("mean absolute error, in {unit}"));
         let r2 = r.r2.map_or("undefined".into(), figure);
-        let words =
-            if r.r2.is_some() { "share of the targets' variance explained" } else { "constant targets" };
+        let words = if r.r2.is_some() {
+            "share of the targets' variance explained"
+        } else {
+            "the targets are constant, or some of them"
+        };
         put("R²", r2, words.into());
     }
     rows
 }
 
 /// Precision, recall and F1 of each class, and their averages.
-fn class_table(c: &Classification) -> comfy_table::Table {
+fn class_table(c: &Classification) -> String {
     let all = c.classes.iter().chain([&c.macro_average, &c.weighted_average]);
     let row = |class: &chainrule::metrics::ClassMetrics| {
         let share = |value: f64| format!("{value:.4}");
@@ -208,21 +212,10 @@ fn class_table(c: &Classification) -> comfy_table::Table {
 
 /// How often each class was taken for each: a matrix if it fits, else the pairs confused most.
 fn confusion(c: &Classification) -> String {
-    let names: Vec<String> = c.classes.iter().map(|class| shortened(&class.name, NAME)).collect();
-    let cell = |count: u64| if count == 0 { "·".to_string() } else { count.to_string() };
-    let widest = |j: usize| {
-        let counts = c.confusion.iter().map(|row| cell(row[j]).chars().count());
-        counts.chain([names[j].chars().count()]).max().unwrap_or(0) + 2
-    };
-    let needed = NAME + 4 + (0..names.len()).map(widest).sum::<usize>();
-    if names.len() <= MATRIX_CLASSES && needed <= width() {
-        let header: Vec<&str> = std::iter::once("true").chain(names.iter().map(String::as_str)).collect();
-        let row = |(name, row): (&String, &Vec<u64>)| {
-            std::iter::once(name.clone()).chain(row.iter().map(|&count| cell(count))).collect()
-        };
-        let rows = names.iter().zip(&c.confusion).map(row).collect();
-        let numbers: Vec<usize> = (1..=names.len()).collect();
-        let matrix = table(&header, rows, &numbers).trim_fmt();
+    let matrix = NAMES.iter().map(|&limit| matrix(c, limit)).find(|matrix| {
+        c.classes.len() <= MATRIX_CLASSES && matrix.lines().all(|line| line.chars().count() <= width())
+    });
+    if let Some(matrix) = matrix {
         return format!("samples by true class (rows) and answer (columns)\n{matrix}");
     }
     let all = chainrule_report::Confusion {
@@ -238,6 +231,19 @@ fn confusion(c: &Classification) -> String {
     let rows = rows.map(|&(actual, answer, samples)| vec![name(actual), name(answer), samples.to_string()]);
     let more = pairs.len().saturating_sub(PAIRS);
     let more = if more > 0 { format!("\n{} more", count(more, "pair")) } else { String::new() };
-    let shown = table(&["true class", "answer", "samples"], rows.collect(), &[2]).trim_fmt();
+    let shown = table(&["true class", "answer", "samples"], rows.collect(), &[2]);
     format!("classes taken for another, the most frequent first\n{shown}{more}")
+}
+
+/// The confusion matrix, with names of at most `limit` characters.
+fn matrix(c: &Classification, limit: usize) -> String {
+    let names: Vec<String> = c.classes.iter().map(|class| shortened(&class.name, limit)).collect();
+    let header: Vec<&str> = std::iter::once("true").chain(names.iter().map(String::as_str)).collect();
+    let cell = |&count: &u64| if count == 0 { "·".to_string() } else { count.to_string() };
+    let row = |(name, row): (&String, &Vec<u64>)| {
+        std::iter::once(name.clone()).chain(row.iter().map(cell)).collect()
+    };
+    let rows = names.iter().zip(&c.confusion).map(row).collect();
+    let numbers: Vec<usize> = (1..=names.len()).collect();
+    unbroken(&header, rows, &numbers)
 }

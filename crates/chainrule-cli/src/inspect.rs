@@ -15,11 +15,12 @@ use serde_json::Value;
 use crate::args::InspectArgs;
 use crate::report::bias_text;
 use crate::run_folder::model_file;
-use crate::terminal::{figure, list, pairs, shape, table, width};
+use crate::terminal::{count, list, pairs, shape, table, width};
 use crate::watch::thousands;
 
 mod json;
 mod preprocessing;
+mod run;
 mod weights;
 
 /// A network with its numbers, from a model file or the checkpoint of a run that has not ended.
@@ -64,7 +65,7 @@ impl Subject {
         }
         let file = model_file(path)?;
         let model = Model::load(&file)?;
-        let summary = if path.is_dir() { read_json(&path.join("summary.json"))? } else { None };
+        let summary = if path.is_dir() { run::read_json(&path.join("summary.json"))? } else { None };
         let params = model.params();
         let Model { info, network, dtype, .. } = model;
         Ok(Self { file, info, network, dtype, params, summary, progress: None })
@@ -120,9 +121,9 @@ impl Subject {
             );
         }
         if let Some(summary) = &self.summary {
-            put("run", run_text(summary));
+            put("run", run::run_text(summary));
             for (name, set) in [("test", "test"), ("validation", "validation")] {
-                if let Some(text) = summary.get(set).and_then(score_text) {
+                if let Some(text) = summary.get(set).and_then(run::score_text) {
                     put(name, text);
                 }
             }
@@ -134,6 +135,7 @@ impl Subject {
         put("network", format!("{} ({parameters} parameters, {})", spec.sizes(), self.dtype_name()));
         put("input", format!("{} numbers{}", shape(&spec.input_shape), flattened(&spec.input_shape)));
         put("reading", preprocessing::words(&info.preprocessing));
+        put("weights", "(units, inputs); layers count from 0".into());
         put("loss", format!("{}: {}", spec.loss, spec.loss.reduction()));
         put("answers", self.answers());
         rows
@@ -160,7 +162,7 @@ impl Subject {
             TargetCoding::Values | TargetCoding::Constant(_) => {
                 let names: Vec<String> = targets();
                 let named = if names.is_empty() { String::new() } else { format!(": {}", list(&names, 20)) };
-                format!("{}{named}", crate::terminal::count(outputs, "number"))
+                format!("{}{named}", count(outputs, "number"))
             }
         }
     }
@@ -178,8 +180,7 @@ impl Subject {
             let dropout =
                 if layer.dropout > 0.0 { format!(", dropout {}", layer.dropout) } else { String::new() };
             rows.push(vec![
-                l.to_string(),
-                layer_name(spec, l),
+                format!("{l} {}", layer_name(spec, l)),
                 units.to_string(),
                 format!("{}{dropout}", layer.activation),
                 format!("({units}, {inputs}){fixed}"),
@@ -188,12 +189,8 @@ impl Subject {
                 thousands(self.network.layout().layer(l).len() as f64),
             ]);
         }
-        let total = thousands(spec.parameters() as f64);
-        let cells = ["", "in all", "", "", "", "", "", total.as_str()];
-        rows.push(cells.map(String::from).to_vec());
-        let header =
-            ["layer", "name", "units", "activation", "weights (units, inputs)", "bias", "init", "parameters"];
-        table(&header, rows, &[0, 2, 7]).trim_fmt()
+        let header = ["layer", "units", "activation", "weights", "bias", "init", "parameters"];
+        table(&header, rows, &[1, 6])
     }
 
     fn dtype_name(&self) -> &'static str {
@@ -209,17 +206,6 @@ fn read<T: Real>(file: &Path, network: &Network) -> Result<(Progress, Vec<f64>)>
     Ok((snapshot.progress, snapshot.params.into_iter().map(Real::to_f64).collect()))
 }
 
-/// A JSON file of a run folder, if it is there.
-fn read_json(file: &Path) -> Result<Option<Value>> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(chainrule_io::Error::io("read", file, error).into()),
-    };
-    let value = serde_json::from_str(&text);
-    value.map(Some).with_context(|| format!("{}: expected JSON as train writes it", file.display()))
-}
-
 /// `hidden 1` or `output`.
 fn layer_name(spec: &NetworkSpec, l: usize) -> String {
     if l + 1 == spec.layers.len() { "output".into() } else { format!("hidden {}", l + 1) }
@@ -227,31 +213,4 @@ fn layer_name(spec: &NetworkSpec, l: usize) -> String {
 
 fn flattened(shape: &[usize]) -> &'static str {
     if shape.len() > 1 { ", row by row" } else { "" }
-}
-
-/// How a run went, from its summary.
-fn run_text(summary: &Value) -> String {
-    let number = |key: &str| thousands(summary[key].as_f64().unwrap_or(0.0));
-    let seconds = summary["seconds"].as_f64().unwrap_or(0.0);
-    let data = summary["data"].as_str().unwrap_or("data");
-    let ending = summary["ending"].as_str().unwrap_or("ended").to_lowercase();
-    format!(
-        "{ending} after {} epochs, {} steps, {seconds:.2} s; {} samples of {data}",
-        number("epochs"),
-        number("steps"),
-        number("train_samples")
-    )
-}
-
-/// `accuracy 95.45 %, loss 0.15` of a measurement.
-fn score_text(measured: &Value) -> Option<String> {
-    let loss = measured["loss"].as_f64()?;
-    let mut text = format!("loss {}", figure(loss));
-    if let Some(accuracy) = measured["accuracy"].as_f64() {
-        text = format!("accuracy {:.2} %, {text}", 100.0 * accuracy);
-    }
-    if let Some(rmse) = measured["regression"]["rmse"].as_f64() {
-        text += &format!(", RMSE {}", figure(rmse));
-    }
-    Some(format!("{text} on {} samples", thousands(measured["samples"].as_f64().unwrap_or(0.0))))
 }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod flags;
 
 // From words to settings.
 mod setup;
@@ -67,11 +68,24 @@ pub struct Usage(pub anyhow::Error);
 
 impl std::fmt::Display for Usage {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{:#}", self.0)
+        f.write_str(&message(&self.0))
     }
 }
 
 impl std::error::Error for Usage {}
+
+/// What went wrong and why; a cause that the words before it quote already is not said twice.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     use owo_colors::OwoColorize;
@@ -80,7 +94,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
     };
     if !error.chain().any(closed) {
-        anstream::eprintln!("{} {error:#}", "error:".red().bold());
+        // Nobody to tell is no reason to panic.
+        let _ = writeln!(anstream::stderr(), "{} {}", "error:".red().bold(), message(error));
     }
     if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::from(1) }
 }

@@ -24,7 +24,7 @@ pub fn run() -> Result<()> {
     }
     page.extend_from_slice(END.as_bytes());
     let mut out = std::io::stdout().lock();
-    out.write_all(&page)?;
+    out.write_all(ascii(&String::from_utf8(page)?).as_bytes())?;
     Ok(out.flush()?)
 }
 
@@ -52,12 +52,18 @@ If set, no colours.
 .SH EXAMPLES
 .nf
 chainrule train digits
-chainrule train my.csv \-\-target price hidden=32,16
+chainrule train my.csv \-\-target price \-\-hidden 32,16
 chainrule eval runs/digits\-1 digits
 chainrule predict runs/my\-1 new.csv
 chainrule inspect runs/digits\-1
 .fi
 "#;
+
+/// Other letters than ASCII's as escapes, which every roff knows.
+fn ascii(text: &str) -> String {
+    let letter = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) };
+    text.chars().map(letter).collect()
+}
 
 /// A subcommand's section, and after it those of its own subcommands.
 fn section(page: &mut Vec<u8>, parent: &str, command: &Command) -> Result<()> {

@@ -153,25 +153,28 @@ impl<W: Write> Csv<W> {
             }
             Answer::Values(names) => header.extend(names.iter().cloned()),
         }
-        out.write_record(&header)?;
+        out.write_record(&header).map_err(system)?;
         Ok(Self { out, names: answer.names().to_vec() })
     }
 }
 
 impl<W: Write> Lines for Csv<W> {
     fn line(&mut self, sample: usize, class: Option<usize>, numbers: &[String]) -> Result<()> {
-        self.out.write_field(sample.to_string())?;
-        if let Some(class) = class {
-            self.out.write_field(&self.names[class])?;
-        }
-        for number in numbers {
-            self.out.write_field(number)?;
-        }
-        Ok(self.out.write_record(None::<&[u8]>)?)
+        let (sample, class) = (sample.to_string(), class.map(|class| &self.names[class]));
+        let record = std::iter::once(&sample).chain(class).chain(numbers);
+        self.out.write_record(record).map_err(system)
     }
 
     fn end(&mut self) -> Result<()> {
         Ok(self.out.flush()?)
+    }
+}
+
+/// The system's own error, which tells a reader that has seen enough from a full disk.
+fn system(error: csv::Error) -> anyhow::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        other => anyhow::anyhow!("cannot write the answers: {other:?}"),
     }
 }
 

@@ -39,15 +39,15 @@ pub fn run(args: &RecipesArgs) -> Result<()> {
             let row = |entry: Entry| {
                 let figures = match (entry.published, entry.figures) {
                     (0, 0) => "-".to_string(),
-                    (0, _) => "none published".to_string(),
+                    (0, _) => "none".to_string(),
                     (published, _) => published.to_string(),
                 };
                 let source = entry.source.map_or("-".into(), |source| source.id);
                 vec![entry.name.to_string(), source, figures, entry.description.unwrap_or_default()]
             };
             let rows = entries()?.into_iter().map(row).collect();
-            let header = ["recipe", "source", "published figures", "what it is"];
-            writeln!(out, "{}", table(&header, rows, &[]).trim_fmt())?;
+            let header = ["recipe", "source", "published", "what it is"];
+            writeln!(out, "{}", table(&header, rows, &[]))?;
             out.flush()?;
             say(
                 "\nchainrule train NAME trains one, chainrule recipes NAME prints it, chainrule reproduce compares",

@@ -47,6 +47,10 @@ impl RunFolder {
         };
         let cannot =
             || format!("cannot create the run folder {} (choose another with --run-dir)", path.display());
+        if let Some(file) = parent.ancestors().find(|part| part.exists() && !part.is_dir()) {
+            return Err(anyhow::anyhow!("{}: expected a folder, found a file", file.display()))
+                .with_context(cannot);
+        }
         std::fs::create_dir_all(parent).with_context(cannot)?;
         remove_unfinished(parent, &name.to_string_lossy());
         let temporary = parent.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));

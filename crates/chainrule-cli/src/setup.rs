@@ -8,7 +8,7 @@ use chainrule_io::recipes::{find_recipe, lay_over, read_recipe, settings_of};
 use toml::{Table, Value};
 
 use crate::Usage;
-use crate::args::{RunFlags, split_words};
+use crate::flags::{RunFlags, split_words};
 
 /// The settings that `words` and `flags` describe: a recipe, a config file over it, words over that, flags over all.
 ///

@@ -21,22 +21,32 @@ pub fn has_colour() -> bool {
 /// A table without frames, no wider than the terminal; a pipe gets whole lines.
 ///
 /// `right` numbers the columns that hold numbers.
-pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> Table {
+pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+    lay_out(header, rows, right, std::io::stdout().is_terminal())
+}
+
+/// A table with whole lines, however wide.
+pub fn unbroken(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+    lay_out(header, rows, right, false)
+}
+
+fn lay_out(header: &[&str], rows: Vec<Vec<String>>, right: &[usize], fit: bool) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    if std::io::stdout().is_terminal() {
+    if fit {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table.set_header(header);
     for row in rows {
         table.add_row(row.iter().map(|cell| one_line(cell)));
     }
-    for &column in right {
-        if let Some(column) = table.column_mut(column) {
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if right.contains(&at) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table
+    table.trim_fmt()
 }
 
 /// Rows of `name  value`, the values below each other, wrapped at `width` columns.
@@ -89,9 +99,13 @@ pub fn shortened(text: &str, limit: usize) -> String {
     text.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// `a, b, c`, at most `limit` of them, then how many were left out.
+/// `a, 'b, c', d`, at most `limit` of them, then how many were left out.
 pub fn list<S: AsRef<str>>(items: &[S], limit: usize) -> String {
-    let shown: Vec<String> = items.iter().take(limit).map(|item| shortened(item.as_ref(), 40)).collect();
+    let item = |item: &S| {
+        let text = shortened(item.as_ref(), 40);
+        if text.is_empty() || text.contains(',') { format!("'{text}'") } else { text }
+    };
+    let shown: Vec<String> = items.iter().take(limit).map(item).collect();
     let more = items.len().saturating_sub(limit);
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
@@ -157,7 +171,7 @@ mod tests {
         assert_eq!(wrapped("abcdef g".split(' '), 3), ["abcdef", "g"]);
         assert_eq!(one_line("a\x1b[31m\nb"), "a[31m b");
         assert_eq!(shortened("abcdef", 4), "abc…");
-        assert_eq!(list(&["a", "b", "c"], 2), "a, b and 1 more");
+        assert_eq!(list(&["a", "b,", "c"], 2), "a, 'b,' and 1 more");
         assert_eq!((count(1, "class"), count(1934, "sample")), ("1 class".into(), "1,934 samples".into()));
         assert_eq!((shape(&[28, 28]), shape(&[4])), ("28 × 28 = 784".into(), "4".into()));
     }

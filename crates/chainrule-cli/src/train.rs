@@ -36,8 +36,9 @@ fn resumed_settings(folder: &RunFolder, args: &TrainArgs) -> Result<Settings> {
     let mut table = read_recipe(&folder.file("config.toml"))?;
     let over = args.flags.table()?;
     let free = ["epochs", "steps", "threads", "data_dir"];
-    let fixed = over.keys().find(|key| !free.contains(&key.as_str()));
-    if let Some(other) = args.words.first().or(fixed) {
+    let fixed = over.keys().map(String::as_str).find(|key| !free.contains(key));
+    let config = args.flags.config.as_ref().map(|_| "config");
+    if let Some(other) = args.words.first().map(String::as_str).or(fixed).or(config) {
         let error = anyhow::anyhow!(
             "--resume: expected at most {}, found {other} (a run keeps its settings; start another without --resume)",
             free.join(", ")

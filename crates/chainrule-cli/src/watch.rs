@@ -33,6 +33,7 @@ pub struct Watch {
     quiet: bool,
     header_shown: bool,
     shown: Option<Instant>,
+    drawn: Option<Instant>,
     stop: Arc<AtomicBool>,
     first_step: u64,
     error: Option<anyhow::Error>,
@@ -91,6 +92,7 @@ impl Watch {
             quiet,
             header_shown: false,
             shown: None,
+            drawn: None,
             stop,
             first_step,
             error: None,
@@ -181,10 +183,10 @@ pub fn say(line: &str) {
 
 impl<T: Real> Observer<T> for Watch {
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
-        let recent = self.shown.is_some_and(|shown| shown.elapsed() < SHOW_AFTER);
+        let recent = self.drawn.is_some_and(|drawn| drawn.elapsed() < SHOW_AFTER);
         if self.bar.is_some() && !recent {
             self.show_bar(trainer);
-            self.shown = Some(Instant::now());
+            self.drawn = Some(Instant::now());
         }
         if self.stop.load(Ordering::Relaxed) {
             return Signal::Stop;

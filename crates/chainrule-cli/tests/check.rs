@@ -91,5 +91,5 @@ fn an_absurd_h_fails() {
     for h in ["0", "-1", "nan"] {
         place.refuses(&format!("check digits --h={h}"), 2, &["--h"]);
     }
-    place.refuses("check digitz", 2, &["digits"]);
+    place.refuses("check digitz", 1, &["digits"]);
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, history, repository_data, table};
+use common::{Place, Ran, history, repository_data, table};
 
 const HEADER: &str = "epoch,step,seconds,train_loss,train_accuracy,test_loss,test_accuracy,learning_rate";
 
@@ -86,7 +86,7 @@ fn a_table_needs_only_a_target() {
         (Some(160), Some(40))
     );
     assert!(summary["test"]["accuracy"].as_f64() > Some(0.8), "{}", summary["test"]["accuracy"]);
-    // size, weight and price; three colours.
+    // Size, weight and price; three colours.
     assert!(summary["network"].as_str().unwrap().starts_with("6-"), "{}", summary["network"]);
 
     let ran = place.done("train my.csv --target price");
@@ -96,10 +96,15 @@ fn a_table_needs_only_a_target() {
 
     place.done("train my.csv --target size,price --epochs 3");
     assert!(place.json("runs/my-3/summary.json")["network"].as_str().unwrap().ends_with("-2"));
-    let words = ["train", "my.csv", "--target", "weight, net", "--epochs", "3"];
-    let status = place.words(&words).status().unwrap();
-    assert!(!status.success(), "a comma separates names"); // by its number then
-    place.done("train my.csv --target 3 --epochs 3");
+    // In a flag a comma separates names; as a word the name may hold one.
+    let name = "weight, net";
+    place.refuses_words(
+        &["train", "my.csv", "--target", name],
+        1,
+        &["my.csv", "one of the columns", "'weight'"],
+    );
+    let ran = place.words(&["train", "my.csv", &format!("target={name}"), "--epochs", "3"]).output().unwrap();
+    Ran::of(ran, name).expect(0, &[name]);
 }
 
 #[test]
@@ -230,7 +235,7 @@ fn special_tasks() {
     place.done("train my.csv --target price --optimizer lbfgs --hidden 5 --activation tanh --epochs 60 --run-dir lbfgs");
     assert!(place.json("lbfgs/summary.json")["test"]["regression"]["r2"].as_f64() > Some(0.9));
     place.done("train my.csv --target price --hidden none --epochs 3 --run-dir linear");
-    assert_eq!(place.json("linear/summary.json")["network"], "6-1");
+    assert_eq!(place.json("linear/summary.json")["network"], "7-1");
     place.done(
         "train my.csv --target kind --early-stopping 1 --learning-rate 0.1 --epochs 90 --run-dir early",
     );

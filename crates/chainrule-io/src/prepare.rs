@@ -6,7 +6,8 @@ use chainrule::activation::Activation;
 use chainrule::batch::TargetCoding;
 use chainrule::config::StopMetric;
 use chainrule::network::Network;
-use chainrule::recipe::{OneOrMany, Resolved, Settings};
+use chainrule::recipe::{OneOrMany, Settings};
+use chainrule::resolve::Resolved;
 use chainrule::train::Sets;
 use chainrule::{Dataset, Real};
 
@@ -47,7 +48,10 @@ impl Prepared {
         // The number of threads and the folder of a file change nothing about the model: the same run gives the same
         // bits anywhere.
         let mut recipe = Settings { threads: None, data_dir: None, ..settings.clone() };
-        change_paths(&mut recipe, |path| Some(path.canonicalize().ok()?.file_name()?.into()));
+        change_paths(&mut recipe, |path| {
+            let whole = path.canonicalize(); // a file of initial weights may be gone by now
+            Some(whole.as_deref().unwrap_or(path).file_name()?.into())
+        });
         let preprocessing = self.preprocessing.clone();
         ModelInfo::new(spec.clone(), preprocessing, config.evaluation_coding, config.accuracy, recipe)
     }
@@ -81,6 +85,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     }
     let seed = settings.seed.unwrap_or(0);
     let mut settings = settings.clone();
+    settings.target = settings.target.map(|target| OneOrMany::Many(target.to_vec())); // one way to write it
     let test_split = match (&settings.test, settings.test_split) {
         (Some(_), Some(_)) => {
             return Err(Error::disagree("test and test_split", "one of them", "both"));
@@ -158,13 +163,14 @@ pub fn change_paths(settings: &mut Settings, change: impl Fn(&Path) -> Option<Pa
         if NAMES.iter().any(|(name, _)| name == source) {
             continue;
         }
-        if let Some(path) = changed(source) {
-            *source = path;
-        } else if let Some((images, labels)) = source.split_once(',') {
+        let pair = source.split_once(',').filter(|_| !Path::new(source.as_str()).exists());
+        if let Some((images, labels)) = pair {
             let both = (changed(images.trim()), changed(labels.trim()));
             if let (Some(images), Some(labels)) = both {
                 *source = format!("{images},{labels}");
             }
+        } else if let Some(path) = changed(source) {
+            *source = path;
         }
     }
     for source in [init_from, data_dir].into_iter().flatten() {

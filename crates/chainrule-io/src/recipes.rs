@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chainrule::activation::Activation;
 use chainrule::recipe::Settings;
 use toml::{Table, Value};
 
@@ -22,6 +23,8 @@ pub const RECIPES: &[(&str, &str)] = &[
     recipe!("mazur-sequential"),
     recipe!("two-layer-net"),
     recipe!("nielsen-30"),
+    recipe!("nielsen-100-quadratic"),
+    recipe!("nielsen-30-cross-entropy"),
     recipe!("nielsen-100"),
     recipe!("scalar-mnist"),
     recipe!("scalar-mnist-listing"),
@@ -70,7 +73,11 @@ fn malformed(file: &str, text: &str, error: &toml::de::Error) -> Error {
     };
     let found =
         error.span().and_then(|span| text.get(span)).map(|found| found.lines().next().unwrap_or_default());
-    let found = format!("'{}': {}", found.unwrap_or("?"), error.message());
+    let message = match found.filter(|_| error.message().contains("untagged enum")) {
+        Some(found) => activation_error(found).unwrap_or(error.message().to_string()),
+        None => error.message().to_string(),
+    };
+    let found = format!("'{}': {message}", found.unwrap_or("?"));
     Error::malformed(file, position, "a recipe in TOML", found).hint("recipes/README.md lists the settings")
 }
 
@@ -91,9 +98,24 @@ pub fn parse_word(word: &str) -> Result<(String, Value)> {
 /// Lays `over` over `base`: its settings win.
 ///
 /// General settings of the network also win over those that `base` states layer by layer: `hidden` replaces the
-/// layers, `init` and its like replace the layers' own.
+/// layers, `init` and its like replace the layers' own. Another `target` asks for another output layer and loss.
 pub fn lay_over(base: &mut Table, over: Table) {
+    if over.get("target").is_some_and(|target| base.get("target") != Some(target)) {
+        base.remove("loss");
+        base.remove("output_activation");
+        let layers = base.get_mut("layers").and_then(Value::as_array_mut);
+        if let Some(output) = layers.and_then(|layers| layers.last_mut()).and_then(Value::as_table_mut) {
+            output.remove("units");
+            output.remove("activation");
+        }
+    }
     for (key, value) in over {
+        // The flag --no-shuffle as a setting.
+        let (key, value) = match (key.as_str(), &value) {
+            ("no_shuffle", Value::Boolean(true)) => ("order".to_string(), Value::String("file".into())),
+            ("no_shuffle", Value::Boolean(false)) => continue,
+            _ => (key, value),
+        };
         if key == "hidden" {
             base.remove("layers");
         } else if key == "layers" {
@@ -143,9 +165,19 @@ fn refused(what: &str, key: &str, value: &Value, message: &str) -> Error {
         return error.hint(closest.map_or(hint.to_string(), |name| format!("did you mean {name}?")));
     }
     // The mathematics says what it expects; serde's words on other types are kept.
+    let unclear = key == "activation" && message.contains("untagged enum");
+    let message = unclear.then(|| activation_error(&value.to_string())).flatten().unwrap_or(message.into());
     let prefix = format!("{key}: ");
-    let message = message.strip_prefix(&prefix).unwrap_or(message);
+    let message = message.strip_prefix(&prefix).unwrap_or(&message);
     Error::disagree(format!("{what}: {key} = {value}"), "a value that fits", message)
+}
+
+/// What is wrong with one name, or a list of them, in TOML: serde only says that it is neither.
+fn activation_error(toml: &str) -> Option<String> {
+    let value = format!("v = {toml}").parse::<Table>().ok()?.remove("v")?;
+    let names = if let Value::Array(names) = value { names } else { vec![value] };
+    let error = |name: &Value| name.as_str()?.parse::<Activation>().err();
+    names.iter().find_map(error).map(|error| error.to_string())
 }
 
 /// Settings as TOML text, the form of `config.toml`.

@@ -57,7 +57,9 @@ impl<T: Real> Evaluator<T> {
             weight += batch.total_weight();
             correct += count_correct(accuracy, batch, ws);
         });
-        Score { loss: loss / weight, accuracy: accuracy.rate(correct, data.len() as f64) }
+        // Samples that all weigh nothing have no loss.
+        let loss = if weight > 0.0 { loss / weight } else { 0.0 };
+        Score { loss, accuracy: accuracy.rate(correct, data.len() as f64) }
     }
 
     /// The outputs for every sample, `(samples, outputs)`, and the loss of each.

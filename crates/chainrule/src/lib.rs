@@ -20,7 +20,8 @@
 //! | [`optimizer`], [`lbfgs`] | the update |
 //! | [`schedule`] | the learning rate over time |
 //! | [`regularize`] | penalties, clipping, max-norm |
-//! | [`config`], [`recipe`] | the settings of a run, and how open ones are decided |
+//! | [`config`] | how a network is trained, every choice made |
+//! | [`recipe`], [`resolve`] | settings as a user writes them, and how open ones are decided |
 //! | [`step`], [`train`] | one step; all of them |
 //! | [`evaluate`], [`metrics`] | answers and what they are worth |
 //! | [`observer`] | who watches a run |
@@ -49,6 +50,8 @@ pub mod network;
 pub mod observer;
 pub mod optimizer;
 pub mod recipe;
+
+pub mod resolve;
 pub mod reduce;
 pub mod regularize;
 pub mod rng;
@@ -57,6 +60,15 @@ pub mod spec;
 pub mod step;
 pub mod train;
 
+mod state;
+
+mod number;
+
 pub use chainrule_kernels::{Real, simd};
 pub use dataset::{Dataset, Features, Targets};
 pub use error::{Error, Result};
+
+/// The library example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -49,6 +49,7 @@ pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The loss without penalties, reduced as [`crate::loss::Loss::reduction`] says.
+    #[serde(with = "crate::number")]
     pub loss: f64,
     /// Share of correct answers, if that has a meaning.
     pub accuracy: Option<f64>,

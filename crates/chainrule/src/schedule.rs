@@ -86,7 +86,7 @@ impl Schedule {
     pub fn observe(self, loss: f64, state: &mut PlateauState) {
         let Curve::Plateau { factor, patience } = self.curve else { return };
         // As PyTorch: better by more than a share of 1e-4.
-        if state.best.is_none_or(|best| loss < best * (1.0 - 1e-4)) {
+        if loss.is_finite() && state.best.is_none_or(|best| loss < best * (1.0 - 1e-4)) {
             state.best = Some(loss);
             state.waited = 0;
         } else {

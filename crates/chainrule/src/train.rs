@@ -1,5 +1,7 @@
 //! A training run: epochs of steps, evaluation, early stopping, and a state that can be saved at any step.
 
+pub use crate::state::{Ending, EpochRecord, Progress, Snapshot};
+
 use crate::batch::Batch;
 use crate::config::{Order, StopMetric, TrainConfig};
 use crate::dataset::Dataset;
@@ -10,11 +12,10 @@ use crate::network::{Network, Workspace};
 use crate::observer::{Observer, Signal};
 use crate::optimizer::{Optimizer, OptimizerState};
 use crate::reduce::Alone;
-use crate::rng::{self, Rng, Stream};
-use crate::schedule::PlateauState;
+use crate::rng::{self, Rng};
+use crate::state::{Best, Running};
 use crate::step::{self, StepContext, StepLoss};
 use crate::{Error, Real, Result};
-use serde::{Deserialize, Serialize};
 
 /// The data sets of a run. The test set is only ever looked at: it chooses nothing.
 #[derive(Clone, Copy, Debug)]
@@ -27,114 +28,24 @@ pub struct Sets<'d> {
     pub test: Option<&'d Dataset>,
 }
 
-/// The figures of one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// Counted from 0.
-    pub epoch: u64,
-    /// Steps made in all, this epoch included.
-    pub step: u64,
-    /// Running figures: each batch before its own update.
-    pub train: Score,
-    /// Mean loss of the epoch's last batch, before its update.
-    pub last_batch_loss: f64,
-    /// The training set with the epoch's final weights, if asked for.
-    pub evaluated_train: Option<Score>,
-    /// The validation set.
-    pub validation: Option<Score>,
-    /// The test set.
-    pub test: Option<Score>,
-    /// Learning rate of the last step.
-    pub learning_rate: f64,
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// All epochs or steps were made.
-    Finished,
-    /// Early stopping.
-    Stopped,
-    /// L-BFGS found a minimum.
-    Converged,
-    /// The observer asked to stop; the run can be resumed.
-    Interrupted,
-}
-
-/// Running figures of an unfinished epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Running {
-    loss: f64,
-    weight: f64,
-    correct: f64,
-    samples: usize,
-    last_batch_loss: f64,
-    learning_rate: f64,
-}
-
-/// What early stopping has seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Best {
-    value: Option<f64>,
-    epoch: u64,
-    waited: u64,
-}
-
-/// Where a run stands, without its large vectors: with them ([`Snapshot`]) it resumes to the same bits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// The current epoch, from 0.
-    pub epoch: u64,
-    /// Steps made.
-    pub step: u64,
-    /// Samples of the current epoch already used.
-    pub position: usize,
-    /// Epochs finished.
-    pub history: Vec<EpochRecord>,
-    /// Set once the run has ended.
-    pub ending: Option<Ending>,
-    /// Generator as it was before it drew the current epoch's order, or between epochs as it will draw the next.
-    order_rng: Rng,
-    dropout_rng: Rng,
-    running: Running,
-    plateau: PlateauState,
-    best: Best,
-}
-
-/// A complete state of a run: saved, it resumes to the same bits.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot<T> {
-    /// Everything small.
-    pub progress: Progress,
-    /// Weights and biases, flat.
-    pub params: Vec<T>,
-    /// Vectors of the optimizer with their names: `exp_avg`, or `lbfgs.s.0`, `lbfgs.y.0`, …
-    pub optimizer: Vec<(String, Vec<T>)>,
-    /// Updates the optimizer has made.
-    pub optimizer_steps: u64,
-    /// Weights and biases of the best epoch, with early stopping.
-    pub best: Option<Vec<T>>,
-}
-
 /// A run.
 pub struct Trainer<'d, T: Real> {
-    net: Network,
-    config: TrainConfig,
-    sets: Sets<'d>,
-    params: Vec<T>,
-    best_params: Option<Vec<T>>,
-    progress: Progress,
-    optimizer: OptimizerState<T>,
-    memory: Memory<T>,
-    order: Vec<usize>,
-    next_order_rng: Rng,
-    batch: Batch<T>,
-    ws: Workspace<T>,
-    grads: Vec<T>,
-    train_evaluator: Option<Evaluator<T>>,
-    validation_evaluator: Option<Evaluator<T>>,
-    test_evaluator: Option<Evaluator<T>>,
+    pub(crate) net: Network,
+    pub(crate) config: TrainConfig,
+    pub(crate) sets: Sets<'d>,
+    pub(crate) params: Vec<T>,
+    pub(crate) best_params: Option<Vec<T>>,
+    pub(crate) progress: Progress,
+    pub(crate) optimizer: OptimizerState<T>,
+    pub(crate) memory: Memory<T>,
+    pub(crate) order: Vec<usize>,
+    pub(crate) next_order_rng: Rng,
+    pub(crate) batch: Batch<T>,
+    pub(crate) ws: Workspace<T>,
+    pub(crate) grads: Vec<T>,
+    pub(crate) train_evaluator: Option<Evaluator<T>>,
+    pub(crate) validation_evaluator: Option<Evaluator<T>>,
+    pub(crate) test_evaluator: Option<Evaluator<T>>,
 }
 
 impl<'d, T: Real> Trainer<'d, T> {
@@ -157,26 +68,14 @@ impl<'d, T: Real> Trainer<'d, T> {
             Some(params) => params,
             None => net.init(config.seed)?,
         };
-        let order_rng = rng::stream(config.seed, Stream::Shuffle);
-        let progress = Progress {
-            epoch: 0,
-            step: 0,
-            position: 0,
-            history: Vec::new(),
-            ending: None,
-            order_rng: order_rng.clone(),
-            dropout_rng: rng::stream(config.seed, Stream::Dropout),
-            running: Running::default(),
-            plateau: PlateauState::default(),
-            best: Best::default(),
-        };
+        let progress = Progress::new(config.seed);
         let capacity = config.batch_size.of(sets.train.len());
         let evaluator = |data: &Dataset| Evaluator::new(&net, data, config.threads);
         Ok(Self {
             optimizer: OptimizerState::new(config.optimizer, params.len()),
             memory: Memory::default(),
             order: (0..sets.train.len()).collect(),
-            next_order_rng: order_rng,
+            next_order_rng: progress.order_rng.clone(),
             batch: Batch::new(sets.train, net.spec().outputs(), capacity),
             ws: Workspace::new(&net, capacity, config.threads),
             grads: vec![T::default(); params.len()],
@@ -190,66 +89,6 @@ impl<'d, T: Real> Trainer<'d, T> {
             params,
             progress,
         })
-    }
-
-    /// Continues from a snapshot of the same run.
-    ///
-    /// # Errors
-    /// If the snapshot is not one of this network and optimizer.
-    pub fn restore(&mut self, snapshot: Snapshot<T>) -> Result<()> {
-        let parameters = self.net.layout().len();
-        let Snapshot { progress, params, optimizer, optimizer_steps, best } = snapshot;
-        let vectors = optimizer.iter().map(|(_, vector)| vector).chain([&params]).chain(&best);
-        if let Some(other) = vectors.into_iter().find(|vector| vector.len() != parameters) {
-            return Err(Error::shape("parameters of the checkpoint", parameters, other.len()));
-        }
-        let lbfgs = matches!(self.config.optimizer, Optimizer::Lbfgs { .. });
-        let expected: Vec<String> = if lbfgs {
-            let pair = |i: usize| [format!("lbfgs.s.{i}"), format!("lbfgs.y.{i}")];
-            (0..optimizer.len() / 2).flat_map(pair).collect()
-        } else {
-            self.config.optimizer.slots().iter().map(ToString::to_string).collect()
-        };
-        if !optimizer.iter().map(|(name, _)| name).eq(&expected) {
-            let found: Vec<&String> = optimizer.iter().map(|(name, _)| name).collect();
-            let what = "optimizer state of the checkpoint";
-            return Err(Error::shape(what, format!("{expected:?}"), format!("{found:?}")));
-        }
-        if progress.position > self.sets.train.len() {
-            let what = "position in the epoch of the checkpoint";
-            return Err(Error::shape(what, format!("at most {}", self.sets.train.len()), progress.position));
-        }
-        if lbfgs {
-            let mut vectors = optimizer.into_iter().map(|(_, vector)| vector);
-            while let (Some(s), Some(y)) = (vectors.next(), vectors.next()) {
-                self.memory.pairs.push_back((s, y));
-            }
-        } else {
-            self.optimizer.slots = optimizer.into_iter().map(|(_, vector)| vector).collect();
-        }
-        self.optimizer.t = optimizer_steps;
-        (self.params, self.best_params, self.progress) = (params, best, progress);
-        self.next_order_rng = self.progress.order_rng.clone();
-        if self.progress.position > 0 {
-            self.draw_order();
-        }
-        Ok(())
-    }
-
-    /// The complete state after the last step.
-    pub fn snapshot(&self) -> Snapshot<T> {
-        let named = |(name, slot): (&&str, &Vec<T>)| ((*name).to_string(), slot.clone());
-        let slots = self.config.optimizer.slots().iter().zip(&self.optimizer.slots).map(named);
-        let pairs = self.memory.pairs.iter().enumerate().flat_map(|(i, (s, y))| {
-            [(format!("lbfgs.s.{i}"), s.clone()), (format!("lbfgs.y.{i}"), y.clone())]
-        });
-        Snapshot {
-            progress: self.progress.clone(),
-            params: self.params.clone(),
-            optimizer: slots.chain(pairs).collect(),
-            optimizer_steps: self.optimizer.t,
-            best: self.best_params.clone(),
-        }
     }
 
     /// The network.
@@ -372,7 +211,7 @@ impl<'d, T: Real> Trainer<'d, T> {
         running.weight += loss.weight;
         running.correct += count_correct(self.config.accuracy, &self.batch, &self.ws);
         running.samples += self.batch.len();
-        running.last_batch_loss = loss.sum / loss.weight;
+        running.last_batch_loss = if loss.weight > 0.0 { loss.sum / loss.weight } else { 0.0 };
         running.learning_rate = learning_rate;
         self.progress.position = end;
         self.progress.step += 1;
@@ -415,7 +254,7 @@ impl<'d, T: Real> Trainer<'d, T> {
     }
 
     /// Draws the order of an epoch.
-    fn draw_order(&mut self) {
+    pub(crate) fn draw_order(&mut self) {
         let rng = &mut self.next_order_rng;
         let samples = self.order.len();
         match self.config.order {
@@ -449,7 +288,8 @@ impl<'d, T: Real> Trainer<'d, T> {
                 StopMetric::TrainLoss => Some(train.loss),
             };
             let best = &mut self.progress.best;
-            if value.is_some_and(|value| best.value.is_none_or(|best| value < best)) {
+            let better = |value: f64| value.is_finite() && best.value.is_none_or(|best| value < best);
+            if value.is_some_and(better) {
                 *best = Best { value, epoch, waited: 0 };
                 self.best_params.get_or_insert_default().clone_from(&self.params);
             } else {

@@ -242,3 +242,17 @@ fn an_autoencoder_learns_its_inputs() {
     assert!(history.last().unwrap().train.loss < history[0].train.loss / 3.0);
     assert_eq!(run.network().spec().outputs(), 4);
 }
+
+/// A test loss that overflows is no fault of the training; the state must still survive as JSON, exactly.
+#[test]
+fn infinite_figures_survive_a_checkpoint() {
+    let score = chainrule::metrics::Score { loss: f64::INFINITY, accuracy: Some(0.5) };
+    let text = serde_json::to_string(&score).unwrap();
+    assert_eq!(text, r#"{"loss":"inf","accuracy":0.5}"#);
+    assert_eq!(serde_json::from_str::<chainrule::metrics::Score>(&text).unwrap(), score);
+    let score = chainrule::metrics::Score { loss: 0.1 + 0.2, accuracy: None };
+    assert_eq!(
+        serde_json::from_str::<chainrule::metrics::Score>(&serde_json::to_string(&score).unwrap()).unwrap(),
+        score
+    );
+}

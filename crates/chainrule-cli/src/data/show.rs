@@ -9,6 +9,7 @@ use chainrule_io::{Description, SourceOptions, describe, load};
 use chainrule_report::{Bitmap, draw};
 use serde::Serialize;
 
+use super::rows;
 use crate::args::ShowArgs;
 use crate::report::picture_shape;
 use crate::terminal::{count, figure, has_colour, list, pairs, shape, shortened, table, width};
@@ -18,8 +19,6 @@ use crate::watch::{say, thousands};
 const CLASSES: usize = 40;
 /// Columns of a table that are described.
 const COLUMNS: usize = 40;
-/// Longest cell of a row that is shown.
-const CELL: usize = 16;
 
 /// The document of `--json`.
 #[derive(Serialize)]
@@ -67,7 +66,7 @@ pub fn run(args: &ShowArgs) -> Result<()> {
             let labels: Vec<String> = samples.iter().map(|&s| label(&loaded.train, s)).collect();
             write!(out, "\n{}", draw(&bitmaps, &labels, width(), has_colour()))?;
         }
-        (None, Some(encoding)) => writeln!(out, "\n{}", rows(encoding, &loaded.train, &samples))?,
+        (None, Some(encoding)) => writeln!(out, "\n{}", rows::few(encoding, &loaded.train, &samples))?,
         (None, None) => {}
     }
     Ok(out.flush()?)
@@ -116,25 +115,22 @@ fn class_table(train: &Description, test: Option<&Description>) -> String {
     let rows = (0..classes.min(CLASSES)).map(row).collect();
     let more = classes.saturating_sub(CLASSES);
     let more = if more > 0 { format!("\n{} more", count(more, "class")) } else { String::new() };
-    format!("{}{more}", table(&header, rows, &[1, 2, 3]).trim_fmt())
+    format!("{}{more}", table(&header, rows, &[1, 2, 3]))
 }
 
 /// What each column of a table holds.
 fn columns(encoding: &TableEncoding, data: &Dataset, description: &Description) -> String {
+    let range =
+        |min: f64, max: f64, mean: f64| format!("{} to {}, mean {}", figure(min), figure(max), figure(mean));
+    let ranges = ranges(data);
     let mut shown = Vec::new();
     let mut input = 0;
     for column in encoding.inputs.iter().take(COLUMNS) {
         let name = shortened(&column.name, 32);
         match &column.kind {
             ColumnKind::Numeric => {
-                let (mut low, mut high, mut sum) = (f64::INFINITY, f64::NEG_INFINITY, 0.0);
-                let mut row = vec![0.0; data.inputs()];
-                for sample in 0..data.len() {
-                    data.write_row(sample, &mut row);
-                    (low, high, sum) = (low.min(row[input]), high.max(row[input]), sum + row[input]);
-                }
-                let mean = figure(sum / data.len() as f64);
-                shown.push(vec![name, format!("{} to {}, mean {mean}", figure(low), figure(high))]);
+                let (min, max, mean) = ranges[input];
+                shown.push(vec![name, range(min, max, mean)]);
                 input += 1;
             }
             ColumnKind::Categories(words) => {
@@ -148,16 +144,27 @@ fn columns(encoding: &TableEncoding, data: &Dataset, description: &Description) 
         shown.push(vec!["…".into(), format!("{} more", count(more, "column"))]);
     }
     for target in description.targets.iter().filter(|_| !encoding.targets.is_empty()) {
-        let range = &target.range;
-        let (min, max, mean) = (figure(range.min), figure(range.max), figure(range.mean));
-        let words = format!("the target: {min} to {max}, mean {mean}");
-        shown.push(vec![shortened(&target.name, 32), words]);
+        let words = range(target.range.min, target.range.max, target.range.mean);
+        shown.push(vec![shortened(&target.name, 32), format!("the target: {words}")]);
     }
     if let (Some(target), false) = (encoding.targets.first(), description.classes.is_empty()) {
         let name = shortened(&target.name, 32);
         shown.push(vec![name, format!("the target: {}", count(description.classes.len(), "class"))]);
     }
-    table(&["column", "values"], shown, &[]).trim_fmt()
+    table(&["column", "values"], shown, &[])
+}
+
+/// Smallest, largest and mean value of each input.
+fn ranges(data: &Dataset) -> Vec<(f64, f64, f64)> {
+    let mut ranges = vec![(f64::INFINITY, f64::NEG_INFINITY, 0.0); data.inputs()];
+    let mut row = vec![0.0; data.inputs()];
+    for sample in 0..data.len() {
+        data.write_row(sample, &mut row);
+        for ((min, max, mean), &x) in ranges.iter_mut().zip(&row) {
+            (*min, *max, *mean) = (min.min(x), max.max(x), *mean + x / data.len() as f64);
+        }
+    }
+    ranges
 }
 
 /// A few samples: of each class in turn, or the first.
@@ -174,7 +181,7 @@ fn chosen(data: &Dataset, wanted: usize) -> Vec<usize> {
 }
 
 /// What a sample is.
-fn label(data: &Dataset, sample: usize) -> String {
+pub fn label(data: &Dataset, sample: usize) -> String {
     match data.targets() {
         Targets::Classes { labels, names } => names[labels[sample] as usize].clone(),
         Targets::Values { values, names } => {
@@ -182,76 +189,4 @@ fn label(data: &Dataset, sample: usize) -> String {
             if row.len() == 1 { figure(row[0]) } else { format!("sample {sample}") }
         }
     }
-}
-
-/// A few rows with the names of their columns, as many columns as fit.
-fn rows(encoding: &TableEncoding, data: &Dataset, samples: &[usize]) -> String {
-    let mut columns: Vec<(String, Vec<String>)> = Vec::new();
-    let inputs: Vec<Vec<f64>> = samples.iter().map(|&sample| data.row(sample)).collect();
-    let mut input = 0;
-    for column in &encoding.inputs {
-        let wide = match &column.kind {
-            ColumnKind::Numeric => 1,
-            ColumnKind::Categories(words) => words.len(),
-        };
-        let cell = |row: &Vec<f64>| match &column.kind {
-            ColumnKind::Numeric => row[input].to_string(),
-            ColumnKind::Categories(words) => {
-                let word = row[input..input + wide].iter().position(|&x| x == 1.0);
-                word.map_or(String::new(), |word| words[word].clone())
-            }
-        };
-        columns.push((column.name.clone(), inputs.iter().map(cell).collect()));
-        input += wide;
-    }
-    if !encoding.targets.is_empty() {
-        match data.targets() {
-            Targets::Classes { .. } => {
-                let name = encoding.targets[0].name.clone();
-                columns.push((name, samples.iter().map(|&sample| label(data, sample)).collect()));
-            }
-            Targets::Values { values, names } => {
-                columns.extend(names.iter().enumerate().map(|(at, name)| {
-                    let cell = |&sample: &usize| values[sample * names.len() + at].to_string();
-                    (name.clone(), samples.iter().map(cell).collect())
-                }))
-            }
-        }
-    }
-    let columns: Vec<(String, Vec<String>)> = columns
-        .into_iter()
-        .map(|(name, cells)| (shortened(&name, CELL), cells.iter().map(|c| shortened(c, CELL)).collect()))
-        .collect();
-    let (kept, left_out) = fitting(&columns, width());
-    let header: Vec<&str> =
-        std::iter::once("sample").chain(kept.iter().map(|&at| columns[at].0.as_str())).collect();
-    let row = |(place, sample): (usize, &usize)| {
-        let cells = kept.iter().map(|&at| columns[at].1[place].clone());
-        std::iter::once(sample.to_string()).chain(cells).collect()
-    };
-    let shown = table(&header, samples.iter().enumerate().map(row).collect(), &[0]).trim_fmt();
-    let note =
-        if left_out > 0 { format!("\n{} not shown", count(left_out, "column")) } else { String::new() };
-    format!("{shown}{note}")
-}
-
-/// Which columns fit into a width, the last one (the target) always among them; and how many do not.
-fn fitting(columns: &[(String, Vec<String>)], width: usize) -> (Vec<usize>, usize) {
-    let wide = |at: usize| {
-        let cells = columns[at].1.iter().chain([&columns[at].0]);
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + 2
-    };
-    let Some(last) = columns.len().checked_sub(1) else { return (Vec::new(), 0) };
-    let mut used = 8 + wide(last);
-    let mut kept = Vec::new();
-    for at in 0..last {
-        used += wide(at);
-        if used > width {
-            break;
-        }
-        kept.push(at);
-    }
-    kept.push(last);
-    let left_out = columns.len() - kept.len();
-    (kept, left_out)
 }

@@ -77,5 +77,5 @@ pub fn column_table(preprocessing: &Preprocessing) -> Option<String> {
     }
     let more = encoding.inputs.len().saturating_sub(COLUMNS);
     let more = if more > 0 { format!("\n{} more", count(more, "column")) } else { String::new() };
-    Some(format!("{}{more}", table(&["column", "holds", "mean", "deviation"], rows, &[2, 3]).trim_fmt()))
+    Some(format!("{}{more}", table(&["column", "holds", "mean", "deviation"], rows, &[2, 3])))
 }

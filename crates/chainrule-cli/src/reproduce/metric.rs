@@ -215,6 +215,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_readme_explains_every_metric() {
+        let readme = include_str!("../../../../recipes/README.md");
+        let section = readme.split("\n## ").find(|section| section.starts_with("Metrics")).unwrap();
+        let names: String = NAMES.split_whitespace().collect();
+        for name in names.split(',') {
+            assert!(section.contains(&format!("`{name}`")), "recipes/README.md does not explain {name}");
+        }
+    }
+
+    #[test]
     fn names_with_indices_and_moments() {
         assert_eq!(Metric::parse("carried_0_1_2").unwrap(), Metric::Sample(OfSample::Carried(0, 1, Some(2))));
         assert_eq!(Metric::parse("above_0.99").unwrap(), Metric::Above(0.99));

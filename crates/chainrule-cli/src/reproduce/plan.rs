@@ -9,7 +9,8 @@ use chainrule_io::recipes::{RECIPES, closest_recipe, find_recipe, settings_of};
 use super::metric::{Metric, Moment, Wanted};
 use super::text::Text;
 use crate::Usage;
-use crate::args::{ReproduceArgs, RunFlags};
+use crate::args::ReproduceArgs;
+use crate::flags::RunFlags;
 use crate::setup;
 
 /// One recipe: what is run, and what is measured in each run.

@@ -2,7 +2,8 @@
 #![allow(dead_code)]
 
 use chainrule::network::Network;
-use chainrule::recipe::{Resolved, Settings};
+use chainrule::recipe::Settings;
+use chainrule::resolve::Resolved;
 use chainrule::train::{Sets, Trainer};
 use chainrule::{Dataset, Features, Real, Targets};
 
