@@ -8,7 +8,7 @@ use crate::flags::RunFlags;
 
 /// Trains fully-connected networks on a CPU, and shows its work.
 #[derive(Debug, Parser)]
-#[command(name = "chainrule", version, about, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "chainrule", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Start with: chainrule train digits")]
 pub struct Cli {
     #[command(subcommand)]

@@ -230,7 +230,7 @@ fn confusion(c: &Classification) -> String {
     let rows = pairs.iter().take(PAIRS);
     let rows = rows.map(|&(actual, answer, samples)| vec![name(actual), name(answer), samples.to_string()]);
     let more = pairs.len().saturating_sub(PAIRS);
-    let more = if more > 0 { format!("\n{} more", count(more, "pair")) } else { String::new() };
+    let more = if more > 0 { format!("\nand {} more", count(more, "pair")) } else { String::new() };
     let shown = table(&["true class", "answer", "samples"], rows.collect(), &[2]);
     format!("classes taken for another, the most frequent first\n{shown}{more}")
 }

@@ -31,7 +31,7 @@ pub struct Measured {
     /// For classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// For numbers, in the target's own unit.
+    /// For numbers, in the target's own unit; of an auto-encoder, in that of its (standardized) inputs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regression: Option<Regression>,
     /// `(samples, outputs)`, in the target's own unit.
@@ -67,11 +67,11 @@ pub fn measure<T: Real>(
         (_, Targets::Values { values, .. }) => values.clone(),
         (_, Targets::Classes { labels, .. }) => labels.iter().map(|&label| f64::from(label)).collect(),
     };
-    if let Some(figures) = &preprocessing.standardization {
-        if coding == TargetCoding::Values {
-            figures.restore_target(&mut outputs);
-            figures.restore_target(&mut targets);
-        }
+    if let Some(figures) = &preprocessing.standardization
+        && coding == TargetCoding::Values
+    {
+        figures.restore_target(&mut outputs);
+        figures.restore_target(&mut targets);
     }
     let regression = classification.is_none().then(|| metrics::regression(&outputs, &targets, width));
     Measured { samples: data.len(), score, classification, regression, outputs, losses }

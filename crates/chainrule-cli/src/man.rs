@@ -73,6 +73,9 @@ fn section(page: &mut Vec<u8>, parent: &str, command: &Command) -> Result<()> {
     let mut text = Vec::new();
     man.render_synopsis_section(&mut text)?;
     man.render_description_section(&mut text)?;
+    if command.get_after_help().is_some() {
+        man.render_extra_section(&mut text)?;
+    }
     man.render_options_section(&mut text)?;
     let text = String::from_utf8(text)?;
     let heading = name.to_uppercase();
@@ -81,7 +84,7 @@ fn section(page: &mut Vec<u8>, parent: &str, command: &Command) -> Result<()> {
     for line in text.lines() {
         match line.strip_prefix(".SH ") {
             Some("SYNOPSIS") => {}
-            Some("DESCRIPTION") => writeln!(page, ".PP")?,
+            Some("DESCRIPTION" | "EXTRA") => writeln!(page, ".PP")?,
             Some(title) => writeln!(page, ".SS {title}")?,
             None => writeln!(page, "{line}")?,
         }

@@ -98,7 +98,7 @@ fn on_a_terminal_the_bar_is_cleared() {
     }
     let place = Place::new();
     // In the terminal that `script` makes, the shell becomes the program, whose number it has noted.
-    let inner = format!("stty cols 100; echo $$ > pid; exec {} {LINE}", common::PROGRAM);
+    let inner = format!("stty rows 30 cols 100; echo $$ > pid; exec {} {LINE}", common::PROGRAM);
     let mut script = place.other("script", &["-qefc", &inner, "/dev/null"]);
     let child = script.env("TERM", "xterm").spawn().unwrap();
     until("the first epochs are done", || epochs(&place.path("run")) >= 5);
@@ -112,7 +112,7 @@ fn on_a_terminal_the_bar_is_cleared() {
     assert!(screen.contains("train loss"), "lines of epochs are gone:\n{screen}");
 }
 
-/// What a terminal shows after these bytes: lines, with the few control sequences that bars use.
+/// What a terminal of 100 columns shows after these bytes, with the few control sequences that bars use.
 fn screen(bytes: &str) -> String {
     let (mut lines, mut row, mut column) = (vec![String::new()], 0usize, 0usize);
     let mut rest = bytes.chars();
@@ -141,6 +141,10 @@ fn screen(bytes: &str) -> String {
                 }
             }
             c => {
+                if column == 100 {
+                    (row, column) = (row + 1, 0);
+                    lines.resize(lines.len().max(row + 1), String::new());
+                }
                 let line: Vec<char> = lines[row].chars().collect();
                 let before = line.iter().chain(std::iter::repeat(&' ')).take(column);
                 lines[row] = before.chain([&c]).chain(line.iter().skip(column + 1)).collect();

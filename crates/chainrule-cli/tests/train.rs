@@ -137,7 +137,7 @@ const FLAGS: &[(&str, &str, &str, &str)] = &[
         "--hidden 3,3 --activation tanh,elu",
         "hidden=[3,3] activation=[\"tanh\",\"elu\"]",
         "layers.1.activation",
-        "\"elu\"",
+        "\"elu(1)\"",
     ),
     (
         "--loss mse --output-activation tanh",
@@ -152,7 +152,7 @@ const FLAGS: &[(&str, &str, &str, &str)] = &[
         "\"binary_cross_entropy\"",
     ),
     ("--init normal(0.1)", "init=normal(0.1)", "layers.0.init", "\"normal(0.1)\""),
-    ("--bias-init ones", "bias_init=ones", "layers.0.bias_init", "\"constant(1)\""),
+    ("--bias-init ones", "bias_init=ones", "layers.0.bias_init", "\"ones\""),
     ("--bias none", "bias=none", "layers.0.bias", "\"none\""),
     ("--dropout 0.5", "dropout=0.5", "layers.0.dropout", "0.5"),
     ("--optimizer adagrad", "optimizer=adagrad", "optimizer", "\"adagrad\""),

@@ -115,6 +115,15 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         settings.test_split = Some(share);
     }
     let mut preprocessing = Preprocessing::of(&train, encoding);
+    // A test set of its own files numbers its classes by itself, and may have some that the training set has not.
+    test = test.map(|test| preprocessing.apply(test)).transpose()?;
+    if let Some(labels) = train.labels()
+        && let Some(&first) = labels.first()
+        && labels.iter().all(|&label| label == first)
+    {
+        let name = &train.class_names()[first as usize];
+        notes.push(format!("note: all {} training samples are of the one class '{name}'", labels.len()));
+    }
     let validation = hold_out_validation(&mut train, &mut settings, seed, &mut notes)?;
 
     let mut resolved = settings.resolve(&train)?;

@@ -116,6 +116,12 @@ pub fn lay_over(base: &mut Table, over: Table) {
             ("no_shuffle", Value::Boolean(false)) => continue,
             _ => (key, value),
         };
+        let input = Value::String("input".into());
+        if key == "target" && (value == input || value == Value::Array(vec![input])) {
+            // A recipe's loss belongs to its own targets.
+            base.remove("loss");
+            base.remove("output_activation");
+        }
         if key == "hidden" {
             base.remove("layers");
         } else if key == "layers" {

@@ -69,6 +69,7 @@ pub struct Settings {
     pub train_target: Option<f64>,
 
     /// Units of the hidden layers.
+    #[serde(deserialize_with = "one_or_many")]
     pub hidden: Option<Vec<usize>>,
     /// Activation of the hidden layers.
     pub activation: Option<OneOrMany<Activation>>,
@@ -244,4 +245,9 @@ pub enum OverSeeds {
     Min,
     /// The largest.
     Max,
+}
+
+/// `hidden = 8` is one layer.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<usize>>, D::Error> {
+    Ok(Option::<OneOrMany<usize>>::deserialize(deserializer)?.map(|sizes| sizes.to_vec()))
 }

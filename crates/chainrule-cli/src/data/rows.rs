@@ -40,7 +40,7 @@ pub fn few(encoding: &TableEncoding, data: &Dataset, samples: &[usize]) -> Strin
                 columns.extend(names.iter().enumerate().map(|(at, name)| {
                     let cell = |&sample: &usize| values[sample * names.len() + at].to_string();
                     (name.clone(), samples.iter().map(cell).collect())
-                }))
+                }));
             }
         }
     }
