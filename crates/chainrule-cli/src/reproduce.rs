@@ -1,5 +1,6 @@
 //! `chainrule reproduce`: the published systems run again, their figures beside ours.
 
+mod meter;
 mod metric;
 mod plan;
 mod probe;

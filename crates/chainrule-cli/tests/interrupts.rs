@@ -9,7 +9,7 @@ use std::process::Child;
 use common::{Place, Ran, assert_same_run, epochs, signal, until, wait};
 
 /// Long enough to be interrupted, short enough to be run to its end.
-const LINE: &str = "train digits --limit 400 --hidden 16 --dropout 0.2 --epochs 150 --run-dir run";
+const LINE: &str = "train digits --limit 400 --hidden 16 --dropout 0.2 --epochs 300 --run-dir run";
 
 /// Starts the run and waits until some of its epochs are done.
 fn begun(place: &Place, line: &str) -> Child {
@@ -34,7 +34,7 @@ fn an_interrupted_run_resumes_to_the_same_bits() {
         signal(name, child.id());
         interrupted(wait(child, LINE));
         let done = epochs(&place.path("run"));
-        assert!(done < 150, "the signal came too late");
+        assert!(done < 300, "the signal came too late");
         assert!(place.path("run/checkpoint/state.safetensors").is_file());
         for file in ["model.safetensors", "summary.json", "report.html"] {
             assert!(!place.path("run").join(file).exists(), "{file} of a run that has not ended");
@@ -87,7 +87,7 @@ fn a_run_that_goes_on_is_not_resumed_by_another_process() {
     place.run("train --resume run").expect(1, &["run: expected a run that has stopped", "another process"]);
     signal("INT", child.id());
     interrupted(wait(child, LINE));
-    place.done("train --resume run --epochs 150");
+    place.done("train --resume run --epochs 300");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn on_a_terminal_the_bar_is_cleared() {
     let mut script = place.other("script", &["-qefc", &inner, "/dev/null"]);
     let child = script.env("TERM", "xterm").spawn().unwrap();
     until("the first epochs are done", || epochs(&place.path("run")) >= 5);
-    std::thread::sleep(std::time::Duration::from_millis(150)); // for the bar to be drawn
+    std::thread::sleep(std::time::Duration::from_millis(300)); // for the bar to be drawn
     signal("INT", place.text("pid").trim().parse().unwrap());
     let ran = wait(child, "script").expect(1, &[]);
     assert!(ran.out.contains('█') && ran.out.contains("samples/s"), "no bar was drawn: {ran:#?}");

@@ -155,10 +155,10 @@ const FLAGS: &[(&str, &str, &str, &str)] = &[
     ("--bias-init ones", "bias_init=ones", "layers.0.bias_init", "\"ones\""),
     ("--bias none", "bias=none", "layers.0.bias", "\"none\""),
     ("--dropout 0.5", "dropout=0.5", "layers.0.dropout", "0.5"),
-    ("--optimizer adagrad", "optimizer=adagrad", "optimizer", "\"adagrad\""),
+    ("--optimizer adagrad", "optimizer=adagrad", "optimizer", "\"adagrad(eps=1e-10)\""),
     ("--learning-rate 0.02", "learning_rate=0.02", "learning_rate", "0.02"),
     ("--optimizer sgd --momentum 0.8", "optimizer=sgd momentum=0.8", "optimizer", "\"sgd(momentum=0.8)\""),
-    ("--schedule warmup(2)+cosine", "schedule=warmup(2)+cosine", "schedule", "\"warmup(2)+cosine\""),
+    ("--schedule warmup(2)+cosine", "schedule=warmup(2)+cosine", "schedule", "\"warmup(2)+cosine(0)\""),
     ("--l1 0.01", "l1=0.01", "l1", "0.01"),
     ("--l2 0.01", "l2=0.01", "l2", "0.01"),
     ("--clip-norm 0.01", "clip_norm=0.01", "clip_norm", "0.01"),
@@ -232,6 +232,19 @@ fn special_tasks() {
     place.done("train digits --limit 100 --target input --hidden 12 --epochs 3 --run-dir auto");
     assert_eq!(place.json("auto/summary.json")["network"], "1024-12-1024");
     place.done("train my.csv --target input --epochs 3 --run-dir auto-table");
+    // Of a recipe goes what does not suit another target or optimizer.
+    assert_eq!(place.toml("auto/config.toml")["loss"].as_str(), Some("mse"));
+    let setting = |line: &str, key: &str| {
+        place.done(&format!("train digits --limit 40 --epochs 1 {line} --run-dir other"));
+        let config = place.toml("other/config.toml");
+        std::fs::remove_dir_all(place.path("other")).unwrap();
+        config[key].clone()
+    };
+    assert_eq!(setting("loss=huber target=input", "loss").as_str(), Some("huber(1)"));
+    assert_eq!(setting("--optimizer sgd", "learning_rate").as_float(), Some(0.1));
+    assert_eq!(setting("--optimizer sgd --learning-rate 0.3", "learning_rate").as_float(), Some(0.3));
+    assert_eq!(setting("--optimizer adam(beta1=0.8)", "learning_rate").as_float(), Some(0.001));
+    assert_eq!(setting("--optimizer lbfgs", "batch_size").as_str(), Some("full"));
     place.done("train my.csv --target price --optimizer lbfgs --hidden 5 --activation tanh --epochs 60 --run-dir lbfgs");
     assert!(place.json("lbfgs/summary.json")["test"]["regression"]["r2"].as_f64() > Some(0.9));
     place.done("train my.csv --target price --hidden none --epochs 3 --run-dir linear");

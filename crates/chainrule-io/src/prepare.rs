@@ -71,9 +71,10 @@ impl Prepared {
 /// # Errors
 /// If no data is named, it cannot be read, or settings and data do not fit each other.
 pub fn prepare(settings: &Settings) -> Result<Prepared> {
-    let source = settings.data.as_deref().ok_or_else(|| {
-        Error::disagree("data", "a name or a path", "none").hint("chainrule data list shows the names")
-    })?;
+    let source = settings
+        .data
+        .as_deref()
+        .ok_or_else(|| wrong("data", "a name or a path", "none", "chainrule data list shows the names"))?;
     let options = SourceOptions {
         data_dir: settings.data_dir.as_ref().map(Into::into),
         target: settings.target.as_ref().map(OneOrMany::to_vec).unwrap_or_default(),
@@ -81,6 +82,9 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     };
     let Loaded { mut train, mut test, encoding, mut notes, standardize_by_default } = load(source, &options)?;
     if let Some(limit) = settings.limit {
+        if limit == 0 {
+            return Err(wrong("limit", "at least 1 sample", "0", ""));
+        }
         train = train.limit(limit)?;
     }
     let seed = settings.seed.unwrap_or(0);
@@ -88,7 +92,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     settings.target = settings.target.map(|target| OneOrMany::Many(target.to_vec())); // one way to write it
     let test_split = match (&settings.test, settings.test_split) {
         (Some(_), Some(_)) => {
-            return Err(Error::disagree("test and test_split", "one of them", "both"));
+            return Err(wrong("test and test_split", "one of them", "both", ""));
         }
         (Some(_), None) => None,
         (None, Some(0.0)) => None,
@@ -104,7 +108,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         (None, None) => None,
     };
     if let Some(share) = test_split {
-        let (rest, held) = train.split(share, seed)?;
+        let (rest, held) = split(&train, share, seed, "test_split")?;
         let how = if train.class_names().is_empty() { "seeded" } else { "seeded, stratified by class" };
         let (train_count, test_count) = (rest.len(), held.len());
         notes.push(format!(
@@ -163,6 +167,21 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     Ok(Prepared { train, validation, test, preprocessing, resolved })
 }
 
+/// A setting that cannot be so.
+fn wrong(name: &str, expected: &str, found: &str, hint: &str) -> Error {
+    let [name, expected, found, hint] = [name, expected, found, hint].map(ToString::to_string);
+    chainrule::Error::Setting { name, expected, found, hint }.into()
+}
+
+/// Holds out a share, whose setting is called `name`.
+fn split(data: &Dataset, share: f64, seed: u64, name: &str) -> Result<(Dataset, Dataset)> {
+    use chainrule::Error::Setting;
+    Ok(data.split(share, seed).map_err(|error| match error {
+        Setting { expected, found, hint, .. } => Setting { name: name.into(), expected, found, hint },
+        other => other,
+    })?)
+}
+
 /// Replaces the paths in `settings` by what `change` gives for them. Names of data sets stay, and what `change` does
 /// not know.
 pub fn change_paths(settings: &mut Settings, change: impl Fn(&Path) -> Option<PathBuf>) {
@@ -206,15 +225,16 @@ fn hold_out_validation(
     let share = match (settings.validation_split, given.iter().filter(|&&given| given).count()) {
         (_, 2..) => {
             let what = "validation, validation_split and validation_last";
-            return Err(Error::disagree(what, "one of them", "several"));
+            return Err(wrong(what, "one of them", "several", ""));
         }
         (Some(0.0), _) if needs_one => {
-            return Err(Error::disagree(
+            let expected = "a share above 0 for early stopping to watch";
+            return Err(wrong(
                 "validation_split",
-                "a share above 0 for early stopping to watch",
+                expected,
                 "0",
-            )
-            .hint("or early_stopping_metric = \"train_loss\""));
+                "or early_stopping_metric = \"train_loss\"",
+            ));
         }
         (Some(0.0), _) => None,
         (Some(share), _) => Some(share),
@@ -227,7 +247,7 @@ fn hold_out_validation(
     settings.validation_split = share;
     let name = format!("{} validation", train.name());
     if let Some(share) = share {
-        let (rest, held) = train.split(share, seed.wrapping_add(1))?;
+        let (rest, held) = split(train, share, seed.wrapping_add(1), "validation_split")?;
         *train = rest;
         return Ok(Some(held.renamed(name)));
     }
@@ -235,7 +255,7 @@ fn hold_out_validation(
         let samples = train.len();
         if count == 0 || count >= samples {
             let expected = format!("1 to {} of {samples} samples", samples - 1);
-            return Err(Error::disagree("validation_last", expected, count.to_string()));
+            return Err(wrong("validation_last", &expected, &count.to_string(), ""));
         }
         let held = train.subset(&(samples - count..samples).collect::<Vec<_>>())?;
         *train = train.limit(samples - count)?;

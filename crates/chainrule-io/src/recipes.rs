@@ -98,8 +98,10 @@ pub fn parse_word(word: &str) -> Result<(String, Value)> {
 /// Lays `over` over `base`: its settings win.
 ///
 /// General settings of the network also win over those that `base` states layer by layer: `hidden` replaces the
-/// layers, `init` and its like replace the layers' own. Another `target` asks for another output layer and loss.
+/// layers, `init` and its like replace the layers' own. Another `target` asks for another output layer and loss,
+/// another optimizer for another learning rate, and `lbfgs` for full batches.
 pub fn lay_over(base: &mut Table, over: Table) {
+    // Removed before anything is laid over: a loss given beside the target stays.
     if over.get("target").is_some_and(|target| base.get("target") != Some(target)) {
         base.remove("loss");
         base.remove("output_activation");
@@ -109,6 +111,18 @@ pub fn lay_over(base: &mut Table, over: Table) {
             output.remove("activation");
         }
     }
+    let optimizer = |table: &Table| {
+        let text = table.get("optimizer").and_then(Value::as_str)?;
+        text.split('(').next().map(|name| name.trim().to_string())
+    };
+    if let (Some(given), Some(own)) = (optimizer(&over), optimizer(base))
+        && given != own
+    {
+        base.remove("learning_rate");
+        if given == "lbfgs" {
+            base.remove("batch_size");
+        }
+    }
     for (key, value) in over {
         // The flag --no-shuffle as a setting.
         let (key, value) = match (key.as_str(), &value) {
@@ -116,12 +130,6 @@ pub fn lay_over(base: &mut Table, over: Table) {
             ("no_shuffle", Value::Boolean(false)) => continue,
             _ => (key, value),
         };
-        let input = Value::String("input".into());
-        if key == "target" && (value == input || value == Value::Array(vec![input])) {
-            // A recipe's loss belongs to its own targets.
-            base.remove("loss");
-            base.remove("output_activation");
-        }
         if key == "hidden" {
             base.remove("layers");
         } else if key == "layers" {

@@ -13,7 +13,7 @@ use chainrule::{Dataset, Real};
 use chainrule_io::Prepared;
 
 use super::metric::{Metric, OfSample};
-use crate::check::Subject;
+use crate::check::subject::Subject;
 
 /// Training samples over which slopes and gradient norms are averaged: every k-th, so that all classes occur.
 const AVERAGED: usize = 500;

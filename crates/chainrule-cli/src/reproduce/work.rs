@@ -1,6 +1,5 @@
 //! The runs themselves: every recipe with every seed, one run per thread, measured on the way.
 
-use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -12,15 +11,12 @@ use chainrule::observer::{Observer, Signal};
 use chainrule::recipe::{Dtype, Settings};
 use chainrule::train::{Ending, EpochRecord, Trainer};
 use chainrule_io::{Prepared, prepare};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::meter::{Meter, PARTS};
 use super::metric::{Metric, Moment, Running, Wanted};
 use super::plan::Plan;
 use super::probe::Probe;
 use crate::setup;
-
-/// Parts of a run that the bar shows.
-const PARTS: u64 = 1000;
 
 /// What one run gave.
 #[derive(Clone, Debug)]
@@ -218,43 +214,5 @@ impl<T: Real> Observer<T> for Watch<'_> {
         }
         self.measure(trainer, Moment::Epoch(record.epoch), Some(record));
         self.signal()
-    }
-}
-
-/// Progress on stderr: a bar on a terminal, a line per finished run otherwise.
-struct Meter {
-    bar: Option<ProgressBar>,
-}
-
-impl Meter {
-    fn new(jobs: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(jobs as u64 * PARTS);
-            let style = ProgressStyle::with_template("{wide_bar:.cyan/dim} {percent} %  {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Self { bar }
-    }
-
-    fn advance(&self, parts: u64, name: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(name.to_string());
-            bar.inc(parts);
-        }
-    }
-
-    fn finished(&self, name: &str, seconds: f64) {
-        let line = format!("{name}: {seconds:.2} s");
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
-        }
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }
