@@ -6,7 +6,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use anyhow::Result;
 use chainrule::batch::TargetCoding;
 use chainrule::evaluate::Evaluator;
-use chainrule::metrics::argmax;
+use chainrule::metrics;
 use chainrule::recipe::Dtype;
 use chainrule::{Dataset, Real};
 use chainrule_io::{Model, Part, Standardization, TableEncoding, load_with};
@@ -69,8 +69,7 @@ fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, data: &Dataset, thr
             _ => row.iter().map(|&v| number(v)).collect(),
         };
         let class = match &answer {
-            Answer::Class(_) if width == 1 => Some(usize::from(row[0].to_f64() > 0.5)),
-            Answer::Class(_) => Some(argmax(row)),
+            Answer::Class(_) => Some(metrics::answer(row)),
             Answer::Values(_) => None,
         };
         lines.line(sample, class, &numbers)?;

@@ -168,13 +168,11 @@ fn class_rows(c: &chainrule::metrics::Classification) -> Vec<ClassRow> {
 fn mistakes(test: &Measured, data: &Dataset, preprocessing: &Preprocessing) -> (Vec<Mistake>, usize) {
     let (Some(labels), true) = (data.labels(), test.classification.is_some()) else { return (Vec::new(), 0) };
     let width = test.outputs.len() / data.len();
-    let answer = |s: usize| {
-        let row = &test.outputs[s * width..(s + 1) * width];
-        if width == 1 { vec![1.0 - row[0], row[0]] } else { row.to_vec() }
-    };
+    let row = |s: usize| &test.outputs[s * width..(s + 1) * width];
+    let probabilities =
+        |s: usize| if width == 1 { vec![1.0 - row(s)[0], row(s)[0]] } else { row(s).to_vec() };
     let mut wrong: Vec<(usize, usize, Vec<f64>)> = (0..data.len())
-        .map(|s| (s, answer(s)))
-        .map(|(s, p)| (s, chainrule::metrics::argmax(&p), p))
+        .map(|s| (s, chainrule::metrics::answer(row(s)), probabilities(s)))
         .filter(|(s, class, _)| *class != labels[*s] as usize)
         .collect();
     wrong.sort_by(|a, b| test.losses[b.0].total_cmp(&test.losses[a.0]));

@@ -15,7 +15,7 @@ use crate::flags::{RunFlags, split_words};
 /// DATA that is the name of a recipe brings that recipe; other DATA replaces the data of the config file.
 pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
     let usage = |error: anyhow::Error| anyhow::Error::new(Usage(error));
-    let (data, over) = split_words(words).map_err(usage)?;
+    let (data, mut over) = split_words(words).map_err(usage)?;
     let mut table = Table::new();
     let recipe = data.and_then(find_recipe); // as with data: a name wins, and ./NAME is the file
     match (&flags.config, data, recipe) {
@@ -42,23 +42,24 @@ pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
         }
         (None, None, _) => {}
     }
-    lay_over(&mut table, over);
-    lay_over(&mut table, flags.table().map_err(usage)?);
+    over.extend(flags.table().map_err(usage)?);
     // Steps given by the user end a run whose recipe counts epochs, and the other way round.
-    let given = |key: &str| {
-        flags.table().is_ok_and(|t| t.contains_key(key))
-            || words.iter().any(|w| w.starts_with(&format!("{key}=")))
-    };
-    match (given("steps"), given("epochs")) {
+    match (over.contains_key("steps"), over.contains_key("epochs")) {
         (true, false) => drop(table.remove("epochs")),
         (false, true) => drop(table.remove("steps")),
         _ => {}
     }
-    let mut settings = settings_of(table, "settings").context("cannot train").map_err(usage)?;
-    if settings.threads.is_none() {
-        settings.threads = Some(std::thread::available_parallelism().map_or(1, usize::from));
-    }
+    lay_over(&mut table, over);
+    let mut settings = settings_of(table, "settings").map_err(|error| usage(error.into()))?;
+    settings.threads = Some(threads(settings.threads));
     Ok(settings)
+}
+
+/// As many threads as asked for, but no more than cores: further ones could only wait for each other. 0 stays, to be
+/// refused with the other settings.
+pub fn threads(asked: Option<usize>) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or(cores, |asked| asked.min(cores))
 }
 
 /// An error of reading data and settings; of usage if a setting cannot be.

@@ -53,9 +53,7 @@ fn resumed_settings(folder: &RunFolder, args: &TrainArgs) -> Result<Settings> {
     }
     lay_over(&mut table, over);
     let mut settings = settings_of(table, &folder.file("config.toml").display().to_string())?;
-    if settings.threads.is_none() {
-        settings.threads = Some(std::thread::available_parallelism().map_or(1, usize::from));
-    }
+    settings.threads = Some(setup::threads(settings.threads));
     Ok(settings)
 }
 
@@ -103,7 +101,7 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
         evaluated_train: resolved.config.evaluate_train,
         validation: prepared.validation.is_some(),
     };
-    let past = trainer.progress().history.clone();
+    let past = trainer.progress().clone();
     let mut watch =
         Watch::new(folder.clone(), columns, extra, &past, args.checkpoint_every, stop, args.quiet)?;
     let ending = trainer.run(&mut watch);

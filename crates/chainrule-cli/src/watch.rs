@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use chainrule::Real;
 use chainrule::observer::{Observer, Signal};
-use chainrule::train::{EpochRecord, Trainer};
+use chainrule::train::{EpochRecord, Progress, Trainer};
 use chainrule_io::{Checkpoint, Extra, HistoryColumns, write_atomically};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -53,18 +53,18 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
 }
 
 impl Watch {
-    /// Begins, or continues, the history of a run. `extra` is what a checkpoint kept, `past` its epochs.
+    /// Begins, or continues, the history of a run. `extra` is what a checkpoint kept, `past` is where it stands.
     pub fn new(
         folder: RunFolder,
         columns: HistoryColumns,
         extra: Extra,
-        past: &[EpochRecord],
+        past: &Progress,
         checkpoint_every: Option<u64>,
         stop: Arc<AtomicBool>,
         quiet: bool,
     ) -> Result<Self> {
         let mut text = columns.header();
-        for (record, &seconds) in past.iter().zip(&extra.seconds) {
+        for (record, &seconds) in past.history.iter().zip(&extra.seconds) {
             text += &columns.line(record, seconds);
         }
         let path = folder.file("history.csv");
@@ -79,7 +79,7 @@ impl Watch {
             );
             bar
         });
-        let (saved, first_step) = (Instant::now(), past.last().map_or(0, |record| record.step));
+        let saved = Instant::now();
         Ok(Self {
             folder,
             history,
@@ -94,7 +94,7 @@ impl Watch {
             shown: None,
             drawn: None,
             stop,
-            first_step,
+            first_step: past.step,
             error: None,
         })
     }

@@ -176,7 +176,10 @@ fn damaged_mnist_files() {
     }
     place.write(images, &good);
     place.write(labels, idx(&[20], vec![1; 20]));
-    refuses(&["test", "class", "'2'", "1"]);
+    refuses(&["classes of 'mnist'", "at least 2", "'1' in all 20 samples"]);
+    // Classes that only the test set has.
+    place.write(labels, idx(&[20], (0..20).map(|i| i % 2).collect()));
+    refuses(&["mnist test", "class", "'2'"]);
     // The same in gzip: real labels of MNIST, damaged.
     let packed = std::fs::read(repository_data().join("mnist/t10k-labels-idx1-ubyte.gz")).unwrap();
     std::fs::remove_file(place.path(labels)).unwrap();
@@ -339,10 +342,9 @@ fn nobody_reads_the_output() {
             let mut command = place.command(&format!("train xor --epochs 20 --run-dir {run} {flags}"));
             let (reader, writer) = std::io::pipe().unwrap();
             drop(reader);
-            if closed == "stdout" {
-                command.stdout(writer)
-            } else {
-                command.stderr(writer)
+            match closed {
+                "stdout" => command.stdout(writer),
+                _ => command.stderr(writer),
             };
             let output = command.output().unwrap();
             assert!(matches!(output.status.code(), Some(0 | 1)), "{run}: {output:?}");

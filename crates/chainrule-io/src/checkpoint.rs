@@ -1,18 +1,19 @@
 //! Checkpoints: the complete state of a run, from which it continues to the same bits.
 //!
 //! A safetensors file: `layers.{l}.weight` and `.bias` as in a model, the same under `best.` with early stopping, and
-//! `optimizer.*`, flat in the order of the parameters in memory. Everything small is JSON in the metadata.
+//! `optimizer.*`, flat in the order of the parameters in memory. Everything else is JSON in the bytes of a tensor `state`:
+//! the history of a long run would not fit into the header.
 
 use std::path::Path;
 
 use chainrule::Real;
 use chainrule::layout::Layout;
-use chainrule::train::{EpochRecord, Progress, Snapshot};
+use chainrule::train::{Progress, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::model::to_json;
-use crate::tensors::{self, TensorFile};
+use crate::tensors::{self, Place, TensorFile};
 
 /// A state to save, or one that was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,18 +45,6 @@ struct Document {
     optimizer_steps: u64,
     has_best: bool,
     extra: Extra,
-    /// Losses in the history that JSON cannot write, such as a test loss of `inf`: (which of them all, what it is).
-    #[serde(default)]
-    not_finite: Vec<(usize, String)>,
-}
-
-/// All losses of a history, in a fixed order.
-fn losses(progress: &mut Progress) -> impl Iterator<Item = &mut f64> {
-    progress.history.iter_mut().flat_map(|record| {
-        let EpochRecord { train, evaluated_train, validation, test, last_batch_loss, .. } = record;
-        let scores = [Some(train), evaluated_train.as_mut(), validation.as_mut(), test.as_mut()];
-        scores.into_iter().flatten().map(|score| &mut score.loss).chain([last_batch_loss])
-    })
 }
 
 const VERSION: u32 = 1;
@@ -73,21 +62,15 @@ pub fn save_checkpoint<T: Real>(path: &Path, layout: &Layout, checkpoint: &Check
     for (name, vector) in &snapshot.optimizer {
         all.push((format!("optimizer.{name}"), vec![vector.len()], vector.clone()));
     }
-    let (mut progress, mut not_finite) = (snapshot.progress.clone(), Vec::new());
-    for (at, loss) in losses(&mut progress).enumerate().filter(|(_, loss)| !loss.is_finite()) {
-        not_finite.push((at, loss.to_string()));
-        *loss = 0.0;
-    }
     let document = Document {
         version: VERSION,
-        progress,
+        progress: snapshot.progress.clone(),
         optimizer: snapshot.optimizer.iter().map(|(name, _)| name.clone()).collect(),
         optimizer_steps: snapshot.optimizer_steps,
         has_best: snapshot.best.is_some(),
         extra: extra.clone(),
-        not_finite,
     };
-    tensors::write(path, &all, to_json(&document)?)
+    tensors::write(path, &all, Place::Tensor, to_json(&document)?)
 }
 
 /// Reads a checkpoint of a network with this layout.
@@ -97,16 +80,12 @@ pub fn save_checkpoint<T: Real>(path: &Path, layout: &Layout, checkpoint: &Check
 pub fn load_checkpoint<T: Real>(path: &Path, layout: &Layout) -> Result<Checkpoint<T>> {
     let file = TensorFile::open(path)?;
     let wanted = format!("a checkpoint of version {VERSION}");
-    let document = file.document()?.ok_or_else(|| file.refuse(&wanted, "a file without a state"))?;
-    let mut document: Document =
+    let document = file.document(Place::Tensor)?;
+    let document = document.ok_or_else(|| file.refuse(&wanted, "a file without a state"))?;
+    let document: Document =
         serde_json::from_str(&document).map_err(|error| file.refuse(&wanted, error.to_string()))?;
     if document.version != VERSION {
         return Err(file.refuse(&wanted, format!("version {}", document.version)));
-    }
-    for (at, text) in &document.not_finite {
-        if let (Some(loss), Ok(value)) = (losses(&mut document.progress).nth(*at), text.parse()) {
-            *loss = value;
-        }
     }
     let optimizer = document
         .optimizer

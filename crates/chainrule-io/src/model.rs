@@ -13,7 +13,7 @@ use chainrule::recipe::{Dtype, Settings};
 use chainrule::spec::NetworkSpec;
 use serde::{Deserialize, Serialize};
 
-use crate::tensors::{self, TensorFile};
+use crate::tensors::{self, Place, TensorFile};
 use crate::{Preprocessing, Result};
 
 /// What a model file says beside its numbers.
@@ -77,18 +77,16 @@ impl Model {
     pub fn load(path: &Path) -> Result<Self> {
         let file = TensorFile::open(path)?;
         let wanted = "a model written by chainrule (metadata 'chainrule')";
-        let document = file.document()?.ok_or_else(|| {
+        if file.document(Place::Tensor)?.is_some() {
+            let error = file.refuse("a model", "the checkpoint of a run");
+            return Err(error.hint("the model is model.safetensors in the run folder"));
+        }
+        let document = file.document(Place::Metadata)?.ok_or_else(|| {
             file.refuse(wanted, "a safetensors file without it")
                 .hint("as initial weights it can be used with: train DATA --init-from FILE")
         })?;
         let json: serde_json::Value = serde_json::from_str(&document)
             .map_err(|error| file.refuse(wanted, format!("metadata that is no JSON: {error}")))?;
-        if json.get("progress").is_some() {
-            let found = "the checkpoint of a run";
-            return Err(file
-                .refuse("a model", found)
-                .hint("the model is model.safetensors in the run folder"));
-        }
         match json.get("version").and_then(serde_json::Value::as_u64) {
             Some(version) if version == u64::from(VERSION) => {}
             version => {
@@ -112,7 +110,7 @@ impl Model {
 /// # Errors
 /// If the file cannot be written.
 pub fn save_model<T: Real>(path: &Path, info: &ModelInfo, network: &Network, params: &[T]) -> Result<()> {
-    tensors::write(path, &tensors::export("", network.layout(), params), to_json(info)?)
+    tensors::write(path, &tensors::export("", network.layout(), params), Place::Metadata, to_json(info)?)
 }
 
 pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {

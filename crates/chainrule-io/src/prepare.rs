@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chainrule::activation::Activation;
 use chainrule::batch::TargetCoding;
-use chainrule::config::StopMetric;
+use chainrule::config::{Order, StopMetric};
 use chainrule::network::Network;
 use chainrule::recipe::{OneOrMany, Settings};
 use chainrule::resolve::Resolved;
@@ -81,6 +81,13 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         sample_weight: settings.sample_weight.clone(),
     };
     let Loaded { mut train, mut test, encoding, mut notes, standardize_by_default } = load(source, &options)?;
+    if let Some(labels) = train.labels()
+        && labels.iter().all(|label| *label == labels[0])
+    {
+        let found = format!("'{}' in all {} samples", train.class_names()[labels[0] as usize], labels.len());
+        let error = Error::disagree(format!("classes of '{source}'"), "at least 2", found);
+        return Err(error.hint("there is nothing to learn"));
+    }
     if let Some(limit) = settings.limit {
         if limit == 0 {
             return Err(wrong("limit", "at least 1 sample", "0", ""));
@@ -160,6 +167,21 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         test = Some(load_with(source, &preprocessing, &options, Part::Test, true)?.0);
     } else if settings.test_split == Some(0.0) {
         test = None;
+    }
+    if let (Some(validation), Some(test)) = (&validation, &test)
+        && validation.features() == test.features()
+    {
+        let hint = "the test set may choose nothing: validation_split = 0.1 takes training samples";
+        return Err(wrong("validation", "other samples than the test set", "the same", hint));
+    }
+    if resolved.config.order == Order::File
+        && train.labels().is_some_and(|l| l.is_sorted() && l[0] != l[l.len() - 1])
+    {
+        notes.push(
+            "warning: the samples come in the order of their labels, unshuffled: the network follows the label of the \
+             moment, and its running accuracy says so; trust the test accuracy alone"
+                .into(),
+        );
     }
     notes.append(&mut resolved.choices);
     resolved.choices = notes;

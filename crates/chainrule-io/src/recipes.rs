@@ -99,10 +99,17 @@ pub fn parse_word(word: &str) -> Result<(String, Value)> {
 ///
 /// General settings of the network also win over those that `base` states layer by layer: `hidden` replaces the
 /// layers, `init` and its like replace the layers' own. Another `target` asks for another output layer and loss,
-/// another optimizer for another learning rate, and `lbfgs` for full batches.
+/// another optimizer for another learning rate, and `lbfgs` for full batches; so words and flags are merged first.
 pub fn lay_over(base: &mut Table, over: Table) {
     // Removed before anything is laid over: a loss given beside the target stays.
-    if over.get("target").is_some_and(|target| base.get("target") != Some(target)) {
+    let own_target =
+        base.get("target").is_some_and(|own| over.get("target").is_some_and(|given| given != own));
+    let input = Value::String("input".into());
+    let autoencoder =
+        over.get("target").is_some_and(|t| *t == input || *t == Value::Array(vec![input.clone()]));
+    let classes =
+        base.get("loss").and_then(Value::as_str).is_some_and(|loss| loss.starts_with("cross_entropy"));
+    if own_target || (autoencoder && classes) {
         base.remove("loss");
         base.remove("output_activation");
         let layers = base.get_mut("layers").and_then(Value::as_array_mut);
@@ -178,12 +185,15 @@ fn refused(what: &str, key: &str, value: &Value, message: &str) -> Error {
         let error = Error::disagree(what, "a known setting", format!("'{key}'"));
         return error.hint(closest.map_or(hint.to_string(), |name| format!("did you mean {name}?")));
     }
-    // The mathematics says what it expects; serde's words on other types are kept.
+    // The mathematics says what it expects and found; serde's words on other types are kept.
     let unclear = key == "activation" && message.contains("untagged enum");
     let message = unclear.then(|| activation_error(&value.to_string())).flatten().unwrap_or(message.into());
     let prefix = format!("{key}: ");
     let message = message.strip_prefix(&prefix).unwrap_or(&message);
-    Error::disagree(format!("{what}: {key} = {value}"), "a value that fits", message)
+    match message.strip_prefix("expected ").and_then(|rest| rest.split_once(", found ")) {
+        Some((expected, found)) => Error::disagree(format!("{what}: {key}"), expected, found),
+        None => Error::disagree(format!("{what}: {key} = {value}"), "a value that fits", message),
+    }
 }
 
 /// What is wrong with one name, or a list of them, in TOML: serde only says that it is neither.

@@ -10,6 +10,18 @@ use safetensors::{SafeTensors, serialize};
 
 use crate::{Error, Position, Result, write_atomically};
 
+/// Where the JSON document of a file lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the header, for everyone to read: of a model. Headers are limited to 100 MB.
+    Metadata,
+    /// In the bytes of a tensor `state`: of a checkpoint.
+    Tensor,
+}
+
+/// The name of that tensor.
+const STATE: &str = "state";
+
 /// Safetensors files have one map of strings; under this one key lies a JSON document, so that files of the same run
 /// are the same to the byte.
 const KEY: &str = "chainrule";
@@ -65,7 +77,13 @@ impl TensorFile {
     }
 
     /// The JSON document of the file, if it has one.
-    pub fn document(&self) -> Result<Option<String>> {
+    pub fn document(&self, place: Place) -> Result<Option<String>> {
+        if place == Place::Tensor {
+            let tensors = self.parse()?;
+            let Ok(state) = tensors.tensor(STATE) else { return Ok(None) };
+            let text = std::str::from_utf8(state.data()).map(ToString::to_string);
+            return text.map(Some).map_err(|error| self.refuse("a state in UTF-8", error.to_string()));
+        }
         let read = SafeTensors::read_metadata(&self.bytes);
         let (_, header) = read.map_err(|error| self.refuse("a safetensors header", error.to_string()))?;
         Ok(header.metadata().as_ref().and_then(|map| map.get(KEY).cloned()))
@@ -96,7 +114,7 @@ impl TensorFile {
         Ok(Read { shape: view.shape().to_vec(), values, dtype })
     }
 
-    /// A tensor that must have `len` finite numbers.
+    /// A tensor that must have `len` numbers.
     pub fn vector<T: Real>(&self, name: &str, len: usize) -> Result<Vec<T>> {
         let read = self.tensor(name)?;
         if read.values.len() != len {
@@ -150,7 +168,12 @@ impl TensorFile {
 }
 
 /// Writes tensors and a JSON document as one file, whole or not at all.
-pub(crate) fn write<T: Real>(path: &Path, tensors: &[Named<T>], document: String) -> Result<()> {
+pub(crate) fn write<T: Real>(
+    path: &Path,
+    tensors: &[Named<T>],
+    place: Place,
+    document: String,
+) -> Result<()> {
     let dtype = if T::BYTES == 4 { FileDtype::F32 } else { FileDtype::F64 };
     let bytes: Vec<Vec<u8>> = tensors
         .iter()
@@ -163,13 +186,17 @@ pub(crate) fn write<T: Real>(path: &Path, tensors: &[Named<T>], document: String
     let refuse = |error: safetensors::SafeTensorError| {
         Error::disagree(path.display().to_string(), "tensors that can be written", error.to_string())
     };
-    let views = tensors
+    let mut views = tensors
         .iter()
         .zip(&bytes)
-        .map(|((name, shape, _), bytes)| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)))
+        .map(|((name, shape, _), bytes)| Ok((name.as_str(), TensorView::new(dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(refuse)?;
-    let metadata = Some([(KEY.to_string(), document)].into());
+    let metadata = (place == Place::Metadata).then(|| [(KEY.to_string(), document.clone())].into());
+    if place == Place::Tensor {
+        let state = TensorView::new(FileDtype::U8, vec![document.len()], document.as_bytes());
+        views.push((STATE, state.map_err(refuse)?));
+    }
     let file = serialize(views, metadata).map_err(refuse)?;
     write_atomically(path, &file)
 }

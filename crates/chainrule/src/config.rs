@@ -185,8 +185,8 @@ impl ClassWeight {
             }
             Self::Values(values) => match values.iter().find(|v| !(v.is_finite() && **v >= 0.0)) {
                 Some(bad) => Err(Error::setting("class_weight", "numbers of at least 0", bad)),
-                None if values.iter().sum::<f64>() == 0.0 => {
-                    Err(Error::setting("class_weight", "at least one above 0", "only zeros"))
+                None if labels.iter().all(|&label| values[label as usize] == 0.0) => {
+                    Err(Error::setting("class_weight", "one above 0 for a class that occurs", "only zeros"))
                 }
                 None => Ok(values.clone()),
             },
@@ -246,6 +246,21 @@ impl TrainConfig {
         }
         if lbfgs && (self.regularize.max_norm.is_some() || self.regularize.clip_norm.is_some()) {
             return Err(Error::incompatible("lbfgs with max_norm or clip_norm", "l2 works with it"));
+        }
+        if lbfgs && (self.schedule != Schedule::default() || self.order == Order::Random) {
+            let what = "lbfgs with a schedule or a random order: its line search finds its own steps on the whole set";
+            return Err(Error::incompatible(what, "schedule = \"constant\", order = \"shuffle\""));
+        }
+        if matches!(self.optimizer, Optimizer::Sgd { momentum: 0.0, nesterov: true }) {
+            return Err(Error::incompatible("sgd with nesterov but no momentum", "momentum = 0.9"));
+        }
+        let watched = self.early_stopping.map(|stopping| stopping.metric);
+        if watched == Some(StopMetric::ValidationAccuracy) && self.accuracy == Accuracy::None {
+            let what = "early_stopping_metric = \"validation_accuracy\" for targets that have no accuracy";
+            return Err(Error::incompatible(
+                what,
+                "early_stopping_metric = \"validation_loss\", or a tolerance",
+            ));
         }
         if self.update_order == UpdateOrder::OutputFirst {
             if lbfgs {

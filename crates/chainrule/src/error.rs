@@ -46,7 +46,7 @@ pub enum Error {
     },
     /// The loss or a gradient became infinite or NaN: training cannot go on.
     #[error(
-        "step {step} (epoch {epoch}): {quantity} is {value}, first in {layer}; the update was not made. \
+        "step {step} (epoch {epoch}): {quantity} is {value}, first in {layer}. \
          Try a smaller learning_rate, clip_norm = 1, or inputs scaled to [0, 1] (standardize)"
     )]
     NonFinite {

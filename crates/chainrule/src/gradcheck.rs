@@ -6,7 +6,7 @@
 
 use crate::activation::Activation;
 use crate::batch::Batch;
-use crate::loss::Loss;
+use crate::loss::{Loss, sign};
 use crate::network::{Network, Workspace};
 use crate::regularize::Regularize;
 use serde::Serialize;
@@ -80,11 +80,16 @@ pub fn check(
     let mut at_kink = vec![false; batch.len()];
 
     let mut moved = params.to_vec();
+    // |w| has a kink at 0: within reach of it, the l1 penalty is left out of the differences and added exactly.
+    let smooth = Regularize { l1: 0.0, ..*regularize };
+    let l1 = regularize.penalties(samples).0;
+    let at_zero = |index: usize| l1 > 0.0 && params[index].abs() <= 2.0 * h;
     // Mean loss with parameter `index` of layer `l` moved by `by`; layers below l are not affected.
     let mut loss_at = |l: usize, index: usize, by: f64| {
         moved[index] = params[index] + by;
         net.forward_from(l, &moved, batch.x(), &mut ws, None);
-        let value = net.loss(batch, &mut ws) / n + regularize.value(layout, &moved, samples);
+        let penalties = if at_zero(index) { &smooth } else { regularize };
+        let value = net.loss(batch, &mut ws) / n + penalties.value(layout, &moved, samples);
         moved[index] = params[index];
         for (at_kink, (was, is)) in at_kink.iter_mut().zip(sides.iter().zip(kink_sides(net, batch, &ws))) {
             *at_kink |= *was != is;
@@ -98,7 +103,9 @@ pub fn check(
         for index in range.clone() {
             let near = (loss_at(l, index, h) - loss_at(l, index, -h)) / (2.0 * h);
             let far = (loss_at(l, index, 2.0 * h) - loss_at(l, index, -2.0 * h)) / (4.0 * h);
-            numeric.push((4.0 * near - far) / 3.0);
+            let is_weight = layout.weight(l).contains(&index);
+            let exact = if at_zero(index) && is_weight { l1 * sign(params[index]) } else { 0.0 };
+            numeric.push((4.0 * near - far) / 3.0 + exact);
         }
         // The layer moves every time, so the buffers above it must be those of the unmoved parameters again.
         loss_at(l, range.start, 0.0);
@@ -118,8 +125,8 @@ fn compare(name: String, g: &[f64], numeric: &[f64], round_off: f64) -> GroupChe
     let differences = || g.iter().zip(numeric).map(|(a, b)| (a - b).abs());
     let sizes = || g.iter().zip(numeric).map(|(a, b)| a.abs() + b.abs());
     // `f64::max` drops NaN; this keeps it.
-    let largest =
-        |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |m: f64, v| if v <= m { m } else { v });
+    let keep = |m: f64, v: f64| if m.is_nan() || v <= m { m } else { v };
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, keep);
     let relative = |difference: f64, size: f64| if difference == 0.0 { 0.0 } else { difference / size };
     let count = g.len() as f64;
     let distance = norm(&mut differences());

@@ -138,8 +138,8 @@ fn search<T: Real, E>(
     let mut alpha = trial;
     for _ in 0..MAX_EVALUATIONS {
         let p = probe(alpha, params)?;
-        if !sufficient(&p) || !(p.loss < low.loss || low.alpha == 0.0) {
-            high = Some((p.alpha, p.loss)); // also when the loss is NaN
+        if !sufficient(&p) || !p.slope.is_finite() || !(p.loss < low.loss || low.alpha == 0.0) {
+            high = Some((p.alpha, p.loss)); // also when loss or slope is NaN
         } else if flat(&p) {
             *at = p;
             return Ok(true);

@@ -3,8 +3,9 @@
 //! Everything is a *sum over samples*; the one division by their number (or summed weight) comes later.
 //! Cross-entropies are computed from the pre-activations z, where nothing overflows or cancels.
 
-use crate::activation::{Activation, softplus};
+use crate::activation::Activation;
 use crate::call::{Call, serde_as_text};
+use crate::metrics::argmax;
 use crate::{Error, Real, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -56,14 +57,20 @@ impl Loss {
                 errors.map(huber).sum::<T>() / outputs
             }
             Self::CrossEntropy { .. } => {
-                // -sum y ln softmax(z) = sum y (ln sum e^z - z)
-                let max = z.iter().copied().fold(z[0], T::max);
-                let log_sum = max + z.iter().map(|&z| (z - max).exp()).sum::<T>().ln();
-                z.iter().zip(y).map(|(&z, &y)| self.smoothed(y, a.len()) * (log_sum - z)).sum()
+                // -sum y ln softmax(z) = sum y ((max - z) + ln sum e^(z - max)); the largest term of the sum is 1
+                let top = argmax(z);
+                let others = z.iter().enumerate().filter(|&(j, _)| j != top);
+                let log_sum = others.map(|(_, &v)| (v - z[top]).exp()).sum::<T>().ln_1p();
+                z.iter().zip(y).map(|(&v, &y)| self.smoothed(y, a.len()) * ((z[top] - v) + log_sum)).sum()
             }
             Self::BinaryCrossEntropy { .. } => {
-                // -y ln a - (1 - y) ln(1 - a) = softplus(z) - y z
-                z.iter().zip(y).map(|(&z, &y)| softplus(z) - self.smoothed(y, a.len()) * z).sum()
+                // -y ln a - (1 - y) ln(1 - a) = ln(1 + e^z) - y z, with |z| taken out of the logarithm
+                let one = T::from_f64(1.0);
+                let term = |z: T, y: T| {
+                    let linear = if z > T::default() { (one - y) * z } else { -y * z };
+                    linear + (-z.abs()).exp().ln_1p()
+                };
+                z.iter().zip(y).map(|(&z, &y)| term(z, self.smoothed(y, a.len()))).sum()
             }
         }
     }
@@ -232,6 +239,19 @@ mod tests {
         near(Loss::CrossEntropy { label_smoothing: 0.1 }.value(&z, &p, &[0.0, 1.0, 0.0]), smooth);
         let s = crate::activation::sigmoid(1.5);
         near(Loss::BinaryCrossEntropy { label_smoothing: 0.0 }.value(&[1.5], &[s], &[0.0]), -(1.0 - s).ln());
+    }
+
+    /// Nearly right answers cost little, but not nothing, in f32 too. Expected: ln(1 + e^-x) for a margin of x.
+    #[test]
+    fn small_losses_do_not_cancel() {
+        let close = |got: f32, want: f64| {
+            assert!((f64::from(got) / want - 1.0).abs() <= 1e-5, "{got} is not {want}");
+        };
+        let bce = Loss::BinaryCrossEntropy { label_smoothing: 0.0 };
+        close(bce.value(&[17.0f32], &[1.0], &[1.0]), (-17.0f64).exp().ln_1p());
+        close(bce.value(&[-10.0f32], &[0.0], &[0.0]), (-10.0f64).exp().ln_1p());
+        let ce = Loss::CrossEntropy { label_smoothing: 0.0 };
+        close(ce.value(&[20.0f32, 5.0], &[1.0, 0.0], &[1.0, 0.0]), (-15.0f64).exp().ln_1p());
     }
 
     #[test]

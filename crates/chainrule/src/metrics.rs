@@ -45,6 +45,14 @@ pub fn argmax<T: PartialOrd>(values: &[T]) -> usize {
     (1..values.len()).fold(0, |best, j| if values[j] > values[best] { j } else { best })
 }
 
+/// The class that a row of outputs stands for: the largest, or of one output (two classes) whether it is at least 1/2.
+pub fn answer<T: Real>(outputs: &[T]) -> usize {
+    match outputs {
+        [one] => usize::from(*one >= T::from_f64(0.5)),
+        _ => argmax(outputs),
+    }
+}
+
 /// The two figures followed while training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -106,10 +114,13 @@ pub fn classification<T: Real>(outputs: &[T], labels: &[u32], names: &[String]) 
             p = vec![1.0 - p[0], p[0]];
         }
         let label = label as usize;
-        confusion[label][argmax(&p)] += 1;
-        let above = p.iter().filter(|&&v| v > p[label]).count();
+        confusion[label][answer(row)] += 1;
+        // Of equal outputs the first comes first, as in `argmax`; NaN answers nothing.
+        let above = |(j, &v): (usize, &f64)| v > p[label] || (v == p[label] && j < label);
+        let rank = p.iter().enumerate().filter(|&entry| above(entry)).count();
+        let answered = !p.iter().any(|v| v.is_nan());
         for (count, &k) in in_top.iter_mut().zip(&ks) {
-            *count += usize::from(above < k);
+            *count += usize::from(answered && rank < k);
         }
         let total: f64 = p.iter().sum();
         is_probability &= total > 0.0 && p.iter().all(|&v| v >= 0.0);
@@ -220,6 +231,10 @@ mod tests {
         let outputs = [0.3, 0.25, 0.2, 0.1, 0.1, 0.05];
         assert_eq!(classification(&outputs, &[2], &names).top_k, [(3, 1.0), (5, 1.0)]);
         assert_eq!(classification(&outputs, &[3], &names).top_k, [(3, 0.0), (5, 1.0)]);
+        let equal = classification(&[0.1; 6], &[4], &names);
+        assert_eq!(equal.top_k, [(3, 0.0), (5, 1.0)], "ties rank by index");
+        assert_eq!(classification(&[f64::NAN; 6], &[0], &names).top_k, [(3, 0.0), (5, 0.0)]);
+        assert_eq!((answer(&[0.5]), answer(&[0.49]), answer(&[0.2, 0.2])), (1, 0, 0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::Result;
 
 /// Adds up the gradients, the loss and the sample weight of all ranks, in place.
 pub trait Reduce<T> {
-    /// Replaces each argument by its sum over ranks; all ranks get the same bits.
+    /// Replaces each argument by its sum over ranks; all ranks get the same bits. `grads` may be empty.
     ///
     /// # Errors
     /// If the ranks cannot be reached.

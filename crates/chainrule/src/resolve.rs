@@ -63,7 +63,12 @@ impl Settings {
         let binary = |values: &[f64]| values.iter().all(|&v| v == 0.0 || v == 1.0);
         let output = spec.layers.last().map(|layer| layer.activation);
         let accuracy = match (evaluation_coding, data.targets(), self.tolerance) {
-            (TargetCoding::OneHot, _, _) => Accuracy::Argmax,
+            (TargetCoding::OneHot, _, Some(_)) => {
+                let what = "tolerance with classes: an answer is right or wrong";
+                return Err(Error::incompatible(what, "leave it out, or target_coding = \"label\""));
+            }
+            (TargetCoding::OneHot, _, None) => Accuracy::Argmax,
+            (TargetCoding::Values, _, None) if output == Some(Activation::Softmax) => Accuracy::Argmax,
             (_, _, Some(tolerance)) if tolerance >= 0.0 => Accuracy::Within(tolerance),
             (_, _, Some(tolerance)) => {
                 return Err(Error::setting("tolerance", "a number of at least 0", tolerance));
@@ -81,6 +86,15 @@ impl Settings {
             _ => Accuracy::None,
         };
         let config = self.train_config(data, evaluation_coding, accuracy, &mut choices)?;
+        if let Some(coding) = self.target_coding
+            && !matches!(coding, TargetCoding::OneHot | TargetCoding::Label)
+        {
+            let found = format!("{coding:?}").to_lowercase();
+            return Err(Error::setting("target_coding", "\"one_hot\" or \"label\"", found));
+        }
+        if matches!(loss, Loss::CrossEntropy { .. }) {
+            check_distributions(data, evaluation_coding, spec.outputs())?;
+        }
         if matches!(loss, Loss::BinaryCrossEntropy { .. }) {
             check_binary_targets(data, evaluation_coding)?;
         }
@@ -212,8 +226,8 @@ impl Settings {
                 epochs
             }
         };
-        if epochs == 0 {
-            return Err(Error::setting("epochs or steps", "at least 1", 0));
+        if epochs == 0 || self.steps == Some(0) {
+            return Err(Error::setting("epochs and steps", "at least 1", 0));
         }
         let class_weights = match &self.class_weight {
             Some(weight) => weight.resolve(data)?,
@@ -307,6 +321,34 @@ fn default_init(activation: Activation) -> Init {
         Activation::Identity | Activation::Sigmoid | Activation::Tanh | Activation::Softmax => {
             Init::XavierUniform
         }
+    }
+}
+
+/// Cross-entropy is defined for targets that are distributions over two classes or more.
+fn check_distributions(data: &Dataset, coding: TargetCoding, outputs: usize) -> Result<()> {
+    let refuse = |found: String| {
+        let what = format!(
+            "cross_entropy with {found}: it is defined for classes, or for shares of them that sum to 1"
+        );
+        Err(Error::incompatible(what, "loss = \"mse\", or binary_cross_entropy for targets of 0 to 1"))
+    };
+    if outputs < 2 {
+        return refuse(format!("{outputs} output"));
+    }
+    match (coding, data.targets()) {
+        (TargetCoding::Values, Targets::Values { values, .. }) => {
+            let distribution =
+                |row: &[f64]| row.iter().all(|&v| v >= 0.0) && (row.iter().sum::<f64>() - 1.0).abs() <= 1e-6;
+            match values.chunks_exact(outputs).position(|row| !distribution(row)) {
+                Some(at) => refuse(format!(
+                    "the targets {:?} of sample {at}",
+                    &values[at * outputs..(at + 1) * outputs]
+                )),
+                None => Ok(()),
+            }
+        }
+        (TargetCoding::Input, _) => refuse("the inputs as targets".into()),
+        _ => Ok(()),
     }
 }
 

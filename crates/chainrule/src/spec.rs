@@ -160,7 +160,10 @@ impl NetworkSpec {
                 .checked_mul(self.inputs_of(l))
                 .and_then(|weights| count.checked_add(weights + layer.biases()))
                 .filter(|&total| total <= MAX_PARAMETERS)
-                .ok_or_else(|| Error::setting(name("units"), "a network that fits in memory", layer.units))?;
+                .ok_or_else(|| {
+                    let expected = format!("at most {MAX_PARAMETERS} parameters, which fit in memory");
+                    Error::setting(name("units"), expected, format!("{} units", layer.units))
+                })?;
         }
         if output.dropout > 0.0 {
             let what = "dropout on the output layer: it would drop answers";
@@ -170,8 +173,8 @@ impl NetworkSpec {
     }
 }
 
-/// Above this many parameters (64 GB of f64) a spec is taken for a slip.
-const MAX_PARAMETERS: usize = 1 << 33;
+/// Above this many parameters (with Adam's vectors and gradients 8 GB of f32) a spec is taken for a slip.
+const MAX_PARAMETERS: usize = 1 << 29;
 
 #[cfg(test)]
 mod tests {

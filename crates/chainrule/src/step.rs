@@ -32,8 +32,8 @@ pub struct StepContext<'a> {
 /// One update from one batch: forward, loss, backward, reduce, update.
 ///
 /// # Errors
-/// If the loss or a gradient is not finite, nothing is updated (with [`UpdateOrder::OutputFirst`], no layer below the
-/// one named).
+/// If the loss, a gradient or an updated parameter is not finite. A loss or gradient is found before anything is updated
+/// (with [`UpdateOrder::OutputFirst`], before the layer named is).
 #[allow(clippy::too_many_arguments)] // the step's own: what it reads, then what it changes
 pub fn step<T: Real>(
     c: &StepContext,
@@ -49,6 +49,13 @@ pub fn step<T: Real>(
     net.forward_dropping(params, batch.x(), ws, rng);
     let mut loss = net.loss(batch, ws);
     let mut n = batch.total_weight();
+    let layers = net.layout().layers();
+    if config.update_order == UpdateOrder::OutputFirst {
+        reduce.sum(&mut [], &mut loss, &mut n)?;
+    } else {
+        net.backward(params, batch.x(), ws, grads);
+        reduce.sum(grads, &mut loss, &mut n)?;
+    }
     if !loss.is_finite() {
         return Err(forward_fault(net, ws, loss));
     }
@@ -57,27 +64,26 @@ pub fn step<T: Real>(
     }
     config.optimizer.begin(optimizer);
     if config.update_order == UpdateOrder::OutputFirst {
-        for l in (0..net.layout().layers()).rev() {
+        for l in (0..layers).rev() {
             net.layer_gradient(l, batch.x(), ws, grads);
-            reduce.sum(&mut grads[net.layout().layer(l)], &mut loss, &mut n)?;
-            check_finite(net, l, grads)?;
+            // Loss and n are summed already.
+            reduce.sum(&mut grads[net.layout().layer(l)], &mut 0.0, &mut 0.0)?;
+            check_finite(net, l, "gradient", grads)?;
             config.regularize.add_penalties(net.layout(), l, params, grads, n, c.samples);
-            update_layer(c, l, params, grads, optimizer, n);
+            update_layer(c, l, params, grads, optimizer, n)?;
             if l > 0 {
                 net.carry_back(l, params, ws);
             }
         }
         return Ok(StepLoss { sum: loss, weight: n });
     }
-    net.backward(params, batch.x(), ws, grads);
-    reduce.sum(grads, &mut loss, &mut n)?;
-    for l in (0..net.layout().layers()).rev() {
-        check_finite(net, l, grads)?;
+    for l in (0..layers).rev() {
+        check_finite(net, l, "gradient", grads)?;
         config.regularize.add_penalties(net.layout(), l, params, grads, n, c.samples);
     }
     config.regularize.clip(net.layout(), grads, n);
-    for l in 0..net.layout().layers() {
-        update_layer(c, l, params, grads, optimizer, n);
+    for l in 0..layers {
+        update_layer(c, l, params, grads, optimizer, n)?;
     }
     Ok(StepLoss { sum: loss, weight: n })
 }
@@ -89,13 +95,14 @@ fn update_layer<T: Real>(
     grads: &[T],
     optimizer: &mut OptimizerState<T>,
     n: f64,
-) {
+) -> Result<()> {
     for range in c.net.layout().trainable(l) {
         c.config.optimizer.update(optimizer, params, grads, range, n, c.learning_rate);
     }
     if c.net.spec().layers[l].train_weights {
         c.config.regularize.limit_norms(c.net.layout(), l, params);
     }
+    check_finite(c.net, l, "after the update", params)
 }
 
 /// The error of a loss that is not finite: the first layer whose z or a is not.
@@ -111,17 +118,16 @@ pub(crate) fn forward_fault<T: Real>(net: &Network, ws: &Workspace<T>, loss: f64
     fault("loss", loss, net.spec().layer_name(net.layout().layers() - 1))
 }
 
-/// Fails if a gradient of layer `l` is not finite; callers go from the output down, as gradients do.
-pub(crate) fn check_finite<T: Real>(net: &Network, l: usize, grads: &[T]) -> Result<()> {
-    for (quantity, range) in
-        [("weight gradient", net.layout().weight(l)), ("bias gradient", net.layout().bias(l))]
-    {
+/// Fails if a gradient, or a parameter, of layer `l` is not finite. For gradients, callers go from the output down, as
+/// gradients do.
+pub(crate) fn check_finite<T: Real>(net: &Network, l: usize, what: &str, values: &[T]) -> Result<()> {
+    for (part, range) in [("weight", net.layout().weight(l)), ("bias", net.layout().bias(l))] {
         // Without an early exit inside a chunk the test runs as vectors.
-        let finite = |chunk: &[T]| chunk.iter().fold(true, |all, g| all & g.is_finite());
-        if !grads[range.clone()].chunks(256).all(finite)
-            && let Some(value) = grads[range].iter().find(|g| !g.is_finite())
+        let finite = |chunk: &[T]| chunk.iter().fold(true, |all, v| all & v.is_finite());
+        if !values[range.clone()].chunks(256).all(finite)
+            && let Some(value) = values[range].iter().find(|v| !v.is_finite())
         {
-            return Err(fault(quantity, value.to_f64(), net.spec().layer_name(l)));
+            return Err(fault(&format!("{part} {what}"), value.to_f64(), net.spec().layer_name(l)));
         }
     }
     Ok(())

@@ -141,7 +141,7 @@ impl<'d, T: Real> Trainer<'d, T> {
     /// Trains to the end, or until the observer stops it.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] names step, epoch and layer; the parameters are those before that step.
+    /// [`Error::NonFinite`] names step, epoch and layer; what was saved before that step is sound.
     pub fn run(&mut self, observer: &mut dyn Observer<T>) -> Result<Ending> {
         while self.progress.ending.is_none() {
             if self.progress.step >= self.total_steps() {
@@ -232,8 +232,12 @@ impl<'d, T: Real> Trainer<'d, T> {
                 if first.is_none() && !sum.is_finite() {
                     return Err(step::forward_fault(net, ws, sum)); // later ones are trial points: not yet steps
                 }
-                first.get_or_insert(sum);
                 net.backward(params, batch.x(), ws, grads);
+                if first.is_none() {
+                    let check = |l| step::check_finite(net, l, "gradient", grads);
+                    (0..layout.layers()).rev().try_for_each(check)?;
+                }
+                first.get_or_insert(sum);
                 for l in 0..layout.layers() {
                     regularize.add_penalties(layout, l, params, grads, n, samples);
                 }

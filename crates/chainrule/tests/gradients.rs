@@ -103,6 +103,11 @@ fn penalties_are_part_of_the_gradient() {
     let without = check(&spec, 4, &Regularize::default(), 1);
     assert_ne!(check(&spec, 4, &regularize, 1).groups[0].norm, without.groups[0].norm);
     assert_same(&check(&spec, 4, &Regularize { l1: 0.1, ..Regularize::default() }, 1), "l1");
+    // Weights at and near the kink of |w|.
+    let mut spec = spec;
+    let near_zero = vec![vec![0.0, 1e-5, 0.3], vec![-1e-5, 0.2, -0.4], vec![0.1; 3], vec![-0.2; 3]];
+    spec.layers[0].init = init::Init::Values(near_zero);
+    assert_same(&check(&spec, 4, &Regularize { l1: 0.1, ..Regularize::default() }, 1), "l1 at its kink");
 }
 
 #[test]

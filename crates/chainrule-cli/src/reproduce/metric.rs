@@ -18,8 +18,9 @@ pub enum Metric {
     Correct,
     ValidationLoss,
     ValidationAccuracy,
-    /// The best of all epochs so far.
+    /// The best of all epochs so far; of the test set, those at which it was looked at.
     BestValidationAccuracy,
+    BestTestAccuracy,
     /// Right answers among the test samples of a class, and their number.
     Right(usize),
     Of(usize),
@@ -82,7 +83,7 @@ pub enum OfSample {
 /// The names, with what belongs behind them: shown when one is unknown.
 const NAMES: &str = "train_loss, train_accuracy, last_loss, evaluated_train_loss, evaluated_train_accuracy, \
     total_loss, test_loss, test_accuracy, correct, validation_loss, validation_accuracy, best_validation_accuracy, \
-    right_CLASS, of_CLASS, unanswered, above_X, below_X, output_J, output_loss_J, output_slope_J, z_L_J, a_L_J, \
+    best_test_accuracy, right_CLASS, of_CLASS, unanswered, above_X, below_X, output_J, output_loss_J, output_slope_J, z_L_J, a_L_J, \
     slope_L_J, delta_L_J, carried_L_J, carried_L_J_K, gradient_L_J_I, weight_L_J_I, bias_L_J, distinct_units_L, \
     mean_slope_L, gradient_norm_L, max_relative_error_GROUP, mean_absolute_difference_GROUP, seconds";
 
@@ -130,6 +131,7 @@ impl Metric {
             ("validation_loss", []) => Self::ValidationLoss,
             ("validation_accuracy", []) => Self::ValidationAccuracy,
             ("best_validation_accuracy", []) => Self::BestValidationAccuracy,
+            ("best_test_accuracy", []) => Self::BestTestAccuracy,
             ("right", &[class]) => Self::Right(class),
             ("of", &[class]) => Self::Of(class),
             ("unanswered", []) => Self::Unanswered,

@@ -77,7 +77,10 @@ impl<'p, T: Real> Probe<'p, T> {
             Metric::GradientNorm(l) => self.averaged(self.layer(*l)?).1,
             Metric::MaxRelativeError(group) => self.group(group)?.max_relative_error,
             Metric::MeanAbsoluteDifference(group) => self.group(group)?.mean_absolute_difference,
-            Metric::Running(_) | Metric::BestValidationAccuracy | Metric::Seconds => {
+            Metric::Running(_)
+            | Metric::BestValidationAccuracy
+            | Metric::BestTestAccuracy
+            | Metric::Seconds => {
                 return Err(anyhow!("a figure of the whole run, not of one moment"));
             }
         })

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 use chainrule::Real;
+use chainrule::metrics::Score;
 use chainrule::network::Network;
 use chainrule::observer::{Observer, Signal};
 use chainrule::recipe::{Dtype, Settings};
@@ -115,7 +116,6 @@ fn train<T: Real>(plan: &Plan, prepared: &Prepared, meter: &Meter, name: &str) -
         name,
         part: 0,
         error: None,
-        best_validation: f64::NAN,
     };
     watch.at_step(&trainer, 0);
     let started = Instant::now();
@@ -129,14 +129,15 @@ fn train<T: Real>(plan: &Plan, prepared: &Prepared, meter: &Meter, name: &str) -
     }
     meter.advance(PARTS - watch.part, name);
     let probe = Probe::new(prepared, trainer.network(), trainer.result());
-    let last = trainer.progress().history.last().context("the run had no epoch")?;
+    let history = &trainer.progress().history;
     let mut values = Vec::with_capacity(plan.wanted.len());
     for (wanted, value) in plan.wanted.iter().zip(watch.values) {
         let value = match (value, wanted.at, &wanted.metric) {
             (Some(value), _, _) => value,
             (None, Moment::End, Metric::Seconds) => seconds,
-            (None, Moment::End, Metric::BestValidationAccuracy) => watch.best_validation,
-            (None, Moment::End, metric) => of(&probe, last, metric).with_context(|| format!("{metric:?}"))?,
+            (None, Moment::End, metric) => {
+                of(&probe, history, metric).with_context(|| format!("{metric:?}"))?
+            }
             (None, at, metric) => bail!("{metric:?} at {at:?}: the run ended before"),
         };
         values.push(value);
@@ -144,15 +145,21 @@ fn train<T: Real>(plan: &Plan, prepared: &Prepared, meter: &Meter, name: &str) -
     Ok(Measured { seconds, values })
 }
 
-/// A metric of the record of an epoch, or of the network after it.
-fn of<T: Real>(probe: &Probe<T>, record: &EpochRecord, metric: &Metric) -> Result<f64> {
-    let running = match metric {
-        Metric::Running(Running::TrainLoss) => Some(record.train.loss),
-        Metric::Running(Running::TrainAccuracy) => record.train.accuracy,
-        Metric::Running(Running::LastLoss) => Some(record.last_batch_loss),
+/// A metric of the last of these epochs, of all of them, or of the network after them.
+fn of<T: Real>(probe: &Probe<T>, history: &[EpochRecord], metric: &Metric) -> Result<f64> {
+    let last = history.last().context("the run had no epoch")?;
+    let best = |score: fn(&EpochRecord) -> Option<Score>| {
+        history.iter().filter_map(|record| score(record)?.accuracy).reduce(f64::max)
+    };
+    let found = match metric {
+        Metric::Running(Running::TrainLoss) => Some(last.train.loss),
+        Metric::Running(Running::TrainAccuracy) => last.train.accuracy,
+        Metric::Running(Running::LastLoss) => Some(last.last_batch_loss),
+        Metric::BestValidationAccuracy => best(|record| record.validation),
+        Metric::BestTestAccuracy => best(|record| record.test),
         other => return probe.measure(other),
     };
-    running.ok_or_else(|| anyhow!("the targets have no accuracy"))
+    found.ok_or_else(|| anyhow!("there is no such data set, or its targets have no accuracy"))
 }
 
 /// Measures at the epochs and steps that figures name.
@@ -164,7 +171,6 @@ struct Watch<'w> {
     name: &'w str,
     part: u64,
     error: Option<anyhow::Error>,
-    best_validation: f64,
 }
 
 impl Watch<'_> {
@@ -172,15 +178,14 @@ impl Watch<'_> {
         self.measure(trainer, Moment::Step(step), None);
     }
 
-    fn measure<T: Real>(&mut self, trainer: &Trainer<T>, at: Moment, record: Option<&EpochRecord>) {
+    fn measure<T: Real>(&mut self, trainer: &Trainer<T>, at: Moment, history: Option<&[EpochRecord]>) {
         let mut probe = None;
         for (index, wanted) in self.wanted.iter().enumerate().filter(|(_, wanted)| wanted.at == at) {
             let probe =
                 probe.get_or_insert_with(|| Probe::new(self.prepared, trainer.network(), trainer.params()));
-            let value = match (record, &wanted.metric) {
-                (Some(_), Metric::BestValidationAccuracy) => Ok(self.best_validation),
-                (Some(record), metric) => of(probe, record, metric),
-                (None, metric) => probe.measure(metric),
+            let value = match history {
+                Some(history) => of(probe, history, &wanted.metric),
+                None => probe.measure(&wanted.metric),
             };
             match value.with_context(|| format!("{:?} at {at:?}", wanted.metric)) {
                 Ok(value) => self.values[index] = Some(value),
@@ -209,10 +214,7 @@ impl<T: Real> Observer<T> for Watch<'_> {
     }
 
     fn on_epoch(&mut self, trainer: &Trainer<T>, record: &EpochRecord) -> Signal {
-        if let Some(accuracy) = record.validation.and_then(|score| score.accuracy) {
-            self.best_validation = self.best_validation.max(accuracy); // the NaN it starts with is dropped
-        }
-        self.measure(trainer, Moment::Epoch(record.epoch), Some(record));
+        self.measure(trainer, Moment::Epoch(record.epoch), Some(&trainer.progress().history));
         self.signal()
     }
 }
