@@ -1,4 +1,5 @@
-"""Runs every command that a Markdown file shows in its ```sh blocks, in the order of the page, and fails if one does.
+"""Runs every command that a Markdown file shows in its ```sh blocks, in the order of the page, and fails if one does,
+or if a picture is missing.
 
 Usage: readme.py FILE. Commands run in the repository's root. `cargo run --release --` and `chainrule` become the
 built program; `./check` is left out, since it is what runs this. A run's output goes to a temporary folder: `runs/`
@@ -51,6 +52,10 @@ def main():
             print(("ok      " if ok else "FAILED  ") + command)
             if not ok:
                 print(done.stdout[-2000:], done.stderr[-2000:], sep="\n")
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text()):
+        if not (ROOT / picture).is_file():
+            print("MISSING", picture)
+            failed += 1
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
