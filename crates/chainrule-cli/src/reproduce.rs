@@ -4,6 +4,7 @@ mod meter;
 mod metric;
 mod plan;
 mod probe;
+mod sample;
 mod show;
 mod text;
 mod verdict;

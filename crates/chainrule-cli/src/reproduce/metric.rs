@@ -31,6 +31,8 @@ pub enum Metric {
     Below(f64),
     /// Figures of the first training sample.
     Sample(OfSample),
+    /// The loss of one training sample.
+    SampleLoss(usize),
     /// Parameters: layer, unit, input.
     Weight(usize, usize, usize),
     Bias(usize, usize),
@@ -84,7 +86,7 @@ pub enum OfSample {
 const NAMES: &str = "train_loss, train_accuracy, last_loss, evaluated_train_loss, evaluated_train_accuracy, \
     total_loss, test_loss, test_accuracy, correct, validation_loss, validation_accuracy, best_validation_accuracy, \
     best_test_accuracy, right_CLASS, of_CLASS, unanswered, above_X, below_X, output_J, output_loss_J, output_slope_J, z_L_J, a_L_J, \
-    slope_L_J, delta_L_J, carried_L_J, carried_L_J_K, gradient_L_J_I, weight_L_J_I, bias_L_J, distinct_units_L, \
+    slope_L_J, delta_L_J, carried_L_J, carried_L_J_K, gradient_L_J_I, sample_loss_I, weight_L_J_I, bias_L_J, distinct_units_L, \
     mean_slope_L, gradient_norm_L, max_relative_error_GROUP, mean_absolute_difference_GROUP, seconds";
 
 impl Metric {
@@ -145,6 +147,7 @@ impl Metric {
             ("carried", &[l, j]) => Self::Sample(Carried(l, j, None)),
             ("carried", &[l, j, k]) => Self::Sample(Carried(l, j, Some(k))),
             ("gradient", &[l, j, i]) => Self::Sample(Gradient(l, j, i)),
+            ("sample_loss", &[index]) => Self::SampleLoss(index),
             ("weight", &[l, j, i]) => Self::Weight(l, j, i),
             ("bias", &[l, j]) => Self::Bias(l, j),
             ("distinct_units", &[l]) => Self::DistinctUnits(l),

@@ -12,7 +12,8 @@ use chainrule::network::{Network, Workspace};
 use chainrule::{Dataset, Real};
 use chainrule_io::Prepared;
 
-use super::metric::{Metric, OfSample};
+use super::metric::Metric;
+use super::sample::{self, layer, weight_at};
 use crate::check::subject::Subject;
 
 /// Training samples over which slopes and gradient norms are averaged: every k-th, so that all classes occur.
@@ -66,15 +67,16 @@ impl<'p, T: Real> Probe<'p, T> {
             Metric::Unanswered => self.unanswered()? as f64,
             Metric::Above(bound) => self.share(|a| a > *bound)?,
             Metric::Below(bound) => self.share(|a| a < *bound)?,
-            Metric::Sample(what) => self.of_sample(*what)?,
-            Metric::Weight(l, j, i) => self.weight(*l, *j, *i)?,
+            Metric::Sample(what) => sample::figure(self.prepared, self.net, self.params, *what)?,
+            Metric::SampleLoss(index) => sample::loss(self.prepared, self.net, self.params, *index)?,
+            Metric::Weight(l, j, i) => self.params[weight_at(self.net, *l, *j, *i)?].to_f64(),
             Metric::Bias(l, j) => {
-                let biases = self.net.layout().bias(self.layer(*l)?);
+                let biases = self.net.layout().bias(layer(self.net, *l)?);
                 self.params[biases].get(*j).with_context(|| format!("layer {l} has no bias {j}"))?.to_f64()
             }
-            Metric::DistinctUnits(l) => self.distinct_units(self.layer(*l)?) as f64,
-            Metric::MeanSlope(l) => self.averaged(self.layer(*l)?).0,
-            Metric::GradientNorm(l) => self.averaged(self.layer(*l)?).1,
+            Metric::DistinctUnits(l) => self.distinct_units(layer(self.net, *l)?) as f64,
+            Metric::MeanSlope(l) => self.averaged(layer(self.net, *l)?).0,
+            Metric::GradientNorm(l) => self.averaged(layer(self.net, *l)?).1,
             Metric::MaxRelativeError(group) => self.group(group)?.max_relative_error,
             Metric::MeanAbsoluteDifference(group) => self.group(group)?.mean_absolute_difference,
             Metric::Running(_)
@@ -144,69 +146,6 @@ impl<'p, T: Real> Probe<'p, T> {
     fn share(&self, is: impl Fn(f64) -> bool) -> Result<f64> {
         let outputs = &self.test()?.outputs;
         Ok(outputs.iter().filter(|&&a| is(a)).count() as f64 / outputs.len().max(1) as f64)
-    }
-
-    fn layer(&self, l: usize) -> Result<usize> {
-        let layers = self.net.spec().layers.len();
-        if l < layers {
-            Ok(l)
-        } else {
-            Err(anyhow!("there is no layer {l}: they count from 0 to {}", layers - 1))
-        }
-    }
-
-    fn weight(&self, l: usize, j: usize, i: usize) -> Result<f64> {
-        Ok(self.params[self.weight_at(l, j, i)?].to_f64())
-    }
-
-    fn weight_at(&self, l: usize, j: usize, i: usize) -> Result<usize> {
-        let (units, inputs) = self.net.layout().weight_shape(self.layer(l)?);
-        if j < units && i < inputs {
-            return Ok(self.net.layout().weight_at(l, j, i));
-        }
-        Err(anyhow!("layer {l} has {units} units of {inputs} inputs: there is no weight {j}, {i}"))
-    }
-
-    /// Figures of the first training sample, from one forward and one backward pass.
-    fn of_sample(&self, what: OfSample) -> Result<f64> {
-        let data = &self.prepared.train;
-        let (spec, layout) = (self.net.spec(), self.net.layout());
-        let mut batch = Batch::<T>::new(data, spec.outputs(), 1);
-        batch.gather(data, self.prepared.resolved.config.coding, &[], std::iter::once(0));
-        let mut ws = Workspace::new(self.net, 1, 1);
-        let mut grads = vec![T::default(); layout.len()];
-        self.net.forward(self.params, batch.x(), &mut ws);
-        self.net.loss(&batch, &mut ws);
-        self.net.backward(self.params, batch.x(), &mut ws, &mut grads);
-        let last = spec.layers.len() - 1;
-        let unit = |values: &[T], l: usize, j: usize| {
-            values.get(j).map(|v| v.to_f64()).with_context(|| format!("layer {l} has no unit {j}"))
-        };
-        let slope = |l: usize, j: usize| -> Result<f64> {
-            let z = unit(ws.z(self.layer(l)?), l, j)?;
-            Ok(spec.layers[l].activation.derivative(z, unit(ws.a(l), l, j)?))
-        };
-        Ok(match what {
-            OfSample::Output(j) => unit(ws.output(), last, j)?,
-            OfSample::OutputLoss(j) => {
-                unit(ws.output(), last, j)?;
-                spec.loss.value(&ws.z(last)[j..=j], &ws.output()[j..=j], &batch.y()[j..=j]).to_f64()
-            }
-            OfSample::OutputSlope(j) => unit(ws.delta(last), last, j)? / slope(last, j)?,
-            OfSample::Z(l, j) => unit(ws.z(self.layer(l)?), l, j)?,
-            OfSample::A(l, j) => unit(ws.a(self.layer(l)?), l, j)?,
-            OfSample::Slope(l, j) => slope(l, j)?,
-            OfSample::Delta(l, j) => unit(ws.delta(self.layer(l)?), l, j)?,
-            OfSample::Carried(l, j, through) => {
-                let above = self.layer(l + 1)?;
-                let part = |k| Ok(unit(ws.delta(above), above, k)? * self.weight(above, k, j)?);
-                match through {
-                    Some(k) => part(k)?,
-                    None => (0..spec.layers[above].units).map(part).sum::<Result<f64>>()?,
-                }
-            }
-            OfSample::Gradient(l, j, i) => grads[self.weight_at(l, j, i)?].to_f64(),
-        })
     }
 
     fn distinct_units(&self, l: usize) -> usize {
