@@ -32,37 +32,36 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod activation;
-pub mod backprop;
-pub mod batch;
-mod call;
-pub mod config;
 pub mod dataset;
-pub mod error;
-pub mod evaluate;
-pub mod gradcheck;
+pub mod batch;
+pub mod spec;
+pub mod activation;
 pub mod init;
 pub mod layout;
-pub mod lbfgs;
-pub mod loss;
-pub mod metrics;
 pub mod network;
-pub mod observer;
+pub mod loss;
+pub mod backprop;
+pub mod gradcheck;
 pub mod optimizer;
-pub mod recipe;
-
-pub mod resolve;
-pub mod reduce;
-pub mod regularize;
-pub mod rng;
+pub mod lbfgs;
 pub mod schedule;
-pub mod spec;
+pub mod regularize;
+pub mod config;
+pub mod recipe;
+pub mod resolve;
 pub mod step;
 pub mod train;
+pub mod evaluate;
+pub mod metrics;
+pub mod observer;
+pub mod reduce;
+pub mod rng;
+pub mod error;
 
-mod state;
-
+// Helpers: the notation of settings, numbers in JSON, the state of a run (seen through `train`).
+mod call;
 mod number;
+mod state;
 
 pub use chainrule_kernels::{Real, simd};
 pub use dataset::{Dataset, Features, Targets};

@@ -227,6 +227,11 @@ fn settings_that_exclude_each_other_are_refused_by_name() {
     refused("epochs = 0", &["epochs"]);
     refused("hidden = [0]", &["units of layer 1"]);
     refused("class_weight = [1.0]", &["class_weight", "3"]);
+    refused("optimizer = \"sgd(nesterov=true)\"", &["nesterov", "momentum"]);
+    refused("optimizer = \"lbfgs\"\nschedule = \"cosine\"", &["lbfgs", "schedule"]);
+    refused("tolerance = 0.1", &["tolerance", "classes"]);
+    refused("steps = 0", &["steps", "at least 1"]);
+    refused("target = \"input\"\nloss = \"cross_entropy\"", &["cross_entropy", "inputs"]);
     refused("[[layers]]\nunits = 4", &["output units", "3", "4"]);
 }
 
@@ -255,4 +260,16 @@ fn infinite_figures_survive_a_checkpoint() {
         serde_json::from_str::<chainrule::metrics::Score>(&serde_json::to_string(&score).unwrap()).unwrap(),
         score
     );
+}
+
+/// A single step that overflows the weights is a fault, though its loss and gradients were finite.
+#[test]
+fn weights_that_overflow_are_a_fault() {
+    let data = blobs(20, 4, 3, 1);
+    let mut run = trainer::<f32>(
+        &settings("hidden = [5]\noptimizer = \"sgd\"\nlearning_rate = 1e39\nsteps = 1"),
+        &data,
+    );
+    let error = run.run(&mut Silent).unwrap_err();
+    assert!(error.to_string().contains("after the update"), "{error}");
 }
