@@ -1,23 +1,30 @@
-//! The products of a dense layer: forward, and backward for inputs, weights and bias.
+//! The products of a dense layer: forward, and backward for inputs, weights and bias, in f32 and f64.
 //!
-//! Weights are kept *by input*, `w (k, m)`: a sample's forward pass and its weight gradient touch only the
-//! rows of its nonzero inputs, one short contiguous row each.
+//! Weights are kept *by input, in panels of 16 units*: `w (k, m)` lies as panel 0, row 0 (units 0 to 15 of input 0), row 1, …,
+//! then panel 1; units beyond m are 0. A row of a panel is one cache line of f32. A sample's forward pass and its weight
+//! gradient touch only the rows of its nonzero inputs, and the packed product needs no other copy.
 //!
-//! Batches of up to [`ROWWISE_BATCH`] samples go row by row over those nonzero inputs; larger ones go to the
-//! `gemm` crate. Both split work over outputs only, so the bits do not depend on the number of threads.
+//! ```text
+//!             panel 0 (units 0-15)   panel 1 (units 16-31)
+//!  input 0   [ 0 … 15 ]             [ 16k … 16k + 15 ]
+//!  input 1   [ 16 … 31 ]            …
+//! ```
+//!
+//! f32 goes row by row for a few samples (`rows.rs`), else to the packed product ([`crate::product`]); f64, which explains
+//! and checks, goes to plain loops and the `gemm` crate (`double.rs`). Work is split over outputs only: the bits do not depend on
+//! the number of threads.
 //!
 //! Letters: `n` samples, `k` inputs, `m` units. All matrices are row-major.
 
-use crate::Real;
-use crate::simd::per_level;
-use gemm::Parallelism;
-use std::any::TypeId;
+use crate::activation::Nonlinearity;
+use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
+use crate::{Real, rows};
 
-/// The largest batch that is computed sample by sample.
+/// Units of a panel.
+pub const PANEL: usize = 16;
+
+/// The largest batch that is computed sample by sample, and for which the input gradient sums lane by lane.
 pub const ROWWISE_BATCH: usize = 4;
-
-/// Multiply-adds from which a second thread pays off (measured: below, waking it costs more than it does).
-const PARALLEL_FROM: usize = 1 << 20;
 
 /// Sizes of one layer's product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,63 +38,75 @@ pub struct Dims {
 }
 
 impl Dims {
-    fn parallelism(self, threads: usize) -> Parallelism {
-        if threads > 1 && self.n * self.k * self.m >= PARALLEL_FROM {
-            Parallelism::Rayon(threads)
-        } else {
-            Parallelism::None
-        }
+    /// Numbers of w, padding included.
+    pub fn weights(self) -> usize {
+        self.k * self.m.next_multiple_of(PANEL)
+    }
+
+    fn check(self, what: &str, x: usize, w: usize, z: usize) {
+        let Self { n, k, m } = self;
+        assert!(x >= n * k && w >= self.weights() && z >= n * m, "{what}: short buffer for {self:?}");
     }
 }
 
-/// z = x w + b, for `x (n, k)`, `w (k, m)`, `z (n, m)` and a bias of `m`, 1 (shared) or 0 (none) numbers.
+/// The largest batch whose products update weights directly ([`Into::Descent`]).
+pub const LARGEST_DESCENT: usize = MOST_DESCENDED;
+
+/// What is done with a weight gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Into {
+    /// dw is stored: the matrix holds gradients.
+    Gradient,
+    /// w = w - rate dw: the matrix holds the weights themselves.
+    Descent(f64),
+}
+
+/// z = x w + b and, where `f` is given, a = f(z); for `x (n, k)`, `z` and `a (n, m)` and a bias of `m`, 1 (shared) or 0
+/// (none) numbers.
 ///
 /// # Panics
 /// If a slice is shorter than its shape, or the bias has another length.
-pub fn forward<T: Real>(d: Dims, x: &[T], w: &[T], bias: &[T], z: &mut [T], threads: usize) {
-    let Dims { n, k, m } = d;
-    assert!(x.len() >= n * k && w.len() >= k * m && z.len() >= n * m, "forward: short buffer");
-    assert!(matches!(bias.len(), 0 | 1) || bias.len() == m, "forward: bias of another length");
-    let z = &mut z[..n * m];
-    match bias.len() {
-        0 => z.fill(T::default()),
-        1 => z.fill(bias[0]),
-        _ => z.chunks_exact_mut(m).for_each(|row| row.copy_from_slice(bias)),
-    }
-    if n <= ROWWISE_BATCH {
-        forward_rows(d, x, w, z);
-    } else {
-        let (ld_x, ld_w) = ((k, 1), (m, 1));
-        product((n, k, m), z, true, x, ld_x, w, ld_w, d.parallelism(threads));
-    }
+#[allow(clippy::too_many_arguments)]
+pub fn forward<T: Real>(
+    d: Dims,
+    x: &[T],
+    w: &[T],
+    bias: &[T],
+    f: Option<Nonlinearity>,
+    z: &mut [T],
+    a: &mut [T],
+    threads: usize,
+) {
+    d.check("forward", x.len(), w.len(), z.len().min(a.len()));
+    assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward: bias of another length");
+    T::forward(d, x, w, bias, f, &mut z[..d.n * d.m], &mut a[..d.n * d.m], threads);
 }
 
-/// dx = delta w^T, for `delta (n, m)`, `w (k, m)`, `dx (n, k)`.
+/// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`; for `delta (n, m)`, `dx (n, k)`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape.
-pub fn input_gradient<T: Real>(d: Dims, delta: &[T], w: &[T], dx: &mut [T], threads: usize) {
-    let Dims { n, k, m } = d;
-    assert!(delta.len() >= n * m && w.len() >= k * m && dx.len() >= n * k, "input_gradient: short buffer");
-    if n <= ROWWISE_BATCH {
-        input_gradient_rows(d, delta, w, dx);
-    } else {
-        product((n, m, k), dx, false, delta, (m, 1), w, (1, m), d.parallelism(threads));
-    }
+pub fn input_gradient<T: Real>(
+    d: Dims,
+    delta: &[T],
+    w: &[T],
+    below: Option<(Nonlinearity, &[T])>,
+    dx: &mut [T],
+    threads: usize,
+) {
+    d.check("input_gradient", dx.len(), w.len(), delta.len());
+    let below = below.map(|(f, a)| (f, &a[..d.n * d.k]));
+    T::input_gradient(d, &delta[..d.n * d.m], w, below, &mut dx[..d.n * d.k], threads);
 }
 
-/// dw = x^T delta, for `x (n, k)`, `delta (n, m)`, `dw (k, m)`; overwrites `dw`.
+/// dw = x^T delta, for `x (n, k)`, `delta (n, m)`, `dw (k, m)` in panels; overwrites `dw`, or with [`Into::Descent`] updates the
+/// weights that it then holds. Padding stays 0.
 ///
 /// # Panics
-/// If a slice is shorter than its shape.
-pub fn weight_gradient<T: Real>(d: Dims, x: &[T], delta: &[T], dw: &mut [T], threads: usize) {
-    let Dims { n, k, m } = d;
-    assert!(x.len() >= n * k && delta.len() >= n * m && dw.len() >= k * m, "weight_gradient: short buffer");
-    if n <= ROWWISE_BATCH {
-        weight_gradient_rows(d, x, delta, dw);
-    } else {
-        product((k, n, m), dw, false, x, (1, k), delta, (m, 1), d.parallelism(threads));
-    }
+/// If a slice is shorter than its shape, or a batch of more than [`LARGEST_DESCENT`] samples is to update weights.
+pub fn weight_gradient<T: Real>(d: Dims, x: &[T], delta: &[T], into: Into, dw: &mut [T], threads: usize) {
+    d.check("weight_gradient", x.len(), dw.len(), delta.len());
+    T::weight_gradient(d, x, &delta[..d.n * d.m], into, dw, threads);
 }
 
 /// db(j) = sum over the batch of delta(., j), for `delta (n, m)` and a bias of `m`, 1 (shared: the sum over its
@@ -112,118 +131,55 @@ pub fn bias_gradient<T: Real>(d: Dims, delta: &[T], db: &mut [T]) {
     }
 }
 
-per_level! {
-    /// z += x w, sample by sample over nonzero inputs; each z is summed in the order of the inputs.
-    pub(crate) fn forward_rows<T: Real>(d: Dims, x: &[T], w: &[T], z: &mut [T]) {
-        let zero = T::default();
-        for s in 0..d.n {
-            let z = &mut z[s * d.m..(s + 1) * d.m]; // (m)
-            for (i, &value) in x[s * d.k..(s + 1) * d.k].iter().enumerate() {
-                if value != zero {
-                    for (sum, &weight) in z.iter_mut().zip(&w[i * d.m..(i + 1) * d.m]) {
-                        *sum += value * weight;
-                    }
-                }
-            }
+/// The three products as each number type computes them.
+pub trait Products: Sized {
+    /// See [`forward`].
+    #[allow(clippy::too_many_arguments)]
+    fn forward(d: Dims, x: &[Self], w: &[Self], bias: &[Self], f: Option<Nonlinearity>, z: &mut [Self], a: &mut [Self], threads: usize);
+    /// See [`input_gradient`].
+    fn input_gradient(d: Dims, delta: &[Self], w: &[Self], below: Option<(Nonlinearity, &[Self])>, dx: &mut [Self], threads: usize);
+    /// See [`weight_gradient`].
+    fn weight_gradient(d: Dims, x: &[Self], delta: &[Self], into: Into, dw: &mut [Self], threads: usize);
+}
+
+impl Products for f32 {
+    fn forward(d: Dims, x: &[f32], w: &[f32], bias: &[f32], f: Option<Nonlinearity>, z: &mut [f32], a: &mut [f32], threads: usize) {
+        let f = f.unwrap_or(Nonlinearity::Identity);
+        if d.n <= ROWWISE_BATCH {
+            return rows::forward(d, x, w, bias, f, z, a);
         }
+        let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
+        let split = if d.m >= 32 * threads || d.m >= d.n { Split::Columns } else { Split::Rows };
+        let (x, w) = (Matrix::Rows(x, d.k), Matrix::Panels(w, d.k));
+        let finish = Finish::Activate(f, a);
+        product::multiply((d.n, d.k, d.m), x, w, z, Lies::Rows(d.m), start, finish, split, threads);
+    }
+
+    fn input_gradient(d: Dims, delta: &[f32], w: &[f32], below: Option<(Nonlinearity, &[f32])>, dx: &mut [f32], threads: usize) {
+        if d.n <= ROWWISE_BATCH {
+            return rows::input_gradient(d, delta, w, below, dx);
+        }
+        // dx^T = w delta^T: the rows of w are read where they lie, and each thread reads only its own.
+        let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, a));
+        let (w, delta) = (Matrix::Panels(w, d.k), Matrix::Columns(delta, d.m));
+        product::multiply((d.k, d.m, d.n), w, delta, dx, Lies::Columns(d.k), Start::Zero, finish, Split::Rows, threads);
+    }
+
+    fn weight_gradient(d: Dims, x: &[f32], delta: &[f32], into: Into, dw: &mut [f32], threads: usize) {
+        if d.n <= ROWWISE_BATCH {
+            let rate = match into {
+                Into::Gradient => None,
+                Into::Descent(rate) => Some(rate as f32),
+            };
+            return rows::weight_gradient(d, x, delta, rate, dw);
+        }
+        let finish = match into {
+            Into::Gradient => Finish::Store,
+            Into::Descent(rate) => Finish::Descend(rate as f32),
+        };
+        let split = if d.m >= 32 * threads { Split::Columns } else { Split::Rows };
+        let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
+        product::multiply((d.k, d.n, d.m), x, delta, dw, Lies::Panels(d.k), Start::Zero, finish, split, threads);
     }
 }
 
-per_level! {
-    /// dx = delta w^T, sample by sample: one dot product over the units per input.
-    pub(crate) fn input_gradient_rows<T: Real>(d: Dims, delta: &[T], w: &[T], dx: &mut [T]) {
-        for s in 0..d.n {
-            let delta = &delta[s * d.m..(s + 1) * d.m]; // (m)
-            for (i, out) in dx[s * d.k..(s + 1) * d.k].iter_mut().enumerate() {
-                *out = dot(delta, &w[i * d.m..(i + 1) * d.m]);
-            }
-        }
-    }
-}
-
-per_level! {
-    /// dw = x^T delta: rows of zero inputs stay zero; each entry is summed in the order of the samples.
-    pub(crate) fn weight_gradient_rows<T: Real>(d: Dims, x: &[T], delta: &[T], dw: &mut [T]) {
-        let zero = T::default();
-        dw[..d.k * d.m].fill(zero);
-        for s in 0..d.n {
-            let delta = &delta[s * d.m..(s + 1) * d.m]; // (m)
-            for (i, &value) in x[s * d.k..(s + 1) * d.k].iter().enumerate() {
-                if value != zero {
-                    for (sum, &error) in dw[i * d.m..(i + 1) * d.m].iter_mut().zip(delta) {
-                        *sum += value * error;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Sum of products in eight interleaved partial sums: the same order, so the same bits, at every vector width.
-#[inline(always)]
-fn dot<T: Real>(a: &[T], b: &[T]) -> T {
-    let mut lanes = [T::default(); 8];
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: T = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(&a, &b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..8 {
-            lanes[lane] += a[lane] * b[lane];
-        }
-    }
-    let [p, q, r, s, t, u, v, w] = lanes;
-    ((p + t) + (r + v)) + ((q + u) + (s + w)) + tail
-}
-
-/// c (+)= a b through the `gemm` crate: `a (rows, inner)`, `b (inner, columns)` with their (row, column) strides.
-#[allow(clippy::too_many_arguments)]
-fn product<T: Real>(
-    (rows, inner, columns): (usize, usize, usize),
-    c: &mut [T],
-    add: bool,
-    a: &[T],
-    stride_a: (usize, usize),
-    b: &[T],
-    stride_b: (usize, usize),
-    parallelism: Parallelism,
-) {
-    assert!(c.len() >= rows * columns && a.len() >= rows * inner && b.len() >= inner * columns);
-    if TypeId::of::<T>() != TypeId::of::<f32>() && TypeId::of::<T>() != TypeId::of::<f64>() {
-        unreachable!("Real is sealed: f32 and f64 only");
-    }
-    if rows * columns == 0 {
-        return;
-    }
-    if inner == 0 {
-        if !add {
-            c[..rows * columns].fill(T::default());
-        }
-        return;
-    }
-    let one = T::from_f64(1.0);
-    // SAFETY: T is f32 or f64, which `gemm` knows. The strides describe dense row- or column-major matrices of
-    // the stated sizes, which the assertion above has checked to lie within the slices. `c` is borrowed
-    // exclusively, so it overlaps neither `a` nor `b`.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            inner,
-            c.as_mut_ptr(),
-            1,
-            columns as isize,
-            add,
-            a.as_ptr(),
-            stride_a.1 as isize,
-            stride_a.0 as isize,
-            b.as_ptr(),
-            stride_b.1 as isize,
-            stride_b.0 as isize,
-            one,
-            one,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-}

@@ -6,9 +6,19 @@
 
 #![deny(missing_docs)]
 
+pub mod activation;
 pub mod dense;
+pub mod descent;
+pub mod memory;
 pub mod naive;
+pub mod pool;
+pub mod product;
 pub mod real;
 pub mod simd;
+pub mod sparse;
+
+mod double;
+mod panel;
+mod rows;
 
 pub use real::Real;

@@ -13,6 +13,7 @@ mod sealed {
 /// `f32` (for training) or `f64` (for explaining and checking).
 pub trait Real:
     sealed::Sealed
+    + crate::dense::Products
     + Copy
     + Default
     + PartialOrd

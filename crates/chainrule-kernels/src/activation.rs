@@ -1,0 +1,269 @@
+//! exp, sigmoid, tanh and softmax over whole vectors, and the nonlinearities that products compute in passing.
+//!
+//! Errors against the exact value, over all f32 (tests/accuracy.rs): exp of x <= 0 within 2 ulp (results below 2^-126 are 0),
+//! sigmoid 3 ulp, tanh 3 ulp, softmax 4 ulp of each term relative to its exact value.
+
+use crate::simd::{kernel, mul_add};
+use pulp::Simd;
+
+/// A nonlinearity a = f(z) that is computed while z is in registers. f' follows from a alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Nonlinearity {
+    /// a = z
+    Identity,
+    /// a = 1 / (1 + e^-z)
+    Sigmoid,
+    /// a = tanh z
+    Tanh,
+    /// a = max(z, 0)
+    Relu,
+    /// a = z for z > 0, slope z otherwise; the slope is positive, so that a has the sign of z.
+    LeakyRelu(f64),
+}
+
+/// Deltas below this are 0: see [`crate::Real::without_tiny`].
+pub(crate) const TINY: f32 = 8.673_617_4e-19;
+
+impl Nonlinearity {
+    /// a = f(z), lane by lane.
+    #[inline(always)]
+    pub(crate) fn value<S: Simd>(self, simd: S, z: S::f32s) -> S::f32s {
+        match self {
+            Self::Identity => z,
+            Self::Sigmoid => sigmoid(simd, z),
+            Self::Tanh => tanh(simd, z),
+            Self::Relu => {
+                let zero = simd.splat_f32s(0.0);
+                simd.select_f32s(simd.less_than_f32s(z, zero), zero, z) // NaN stays NaN
+            }
+            Self::LeakyRelu(slope) => {
+                let scaled = simd.mul_f32s(simd.splat_f32s(slope as f32), z);
+                simd.select_f32s(simd.greater_than_f32s(z, simd.splat_f32s(0.0)), z, scaled)
+            }
+        }
+    }
+
+    /// f(z) in f64.
+    pub(crate) fn value_f64(self, z: f64) -> f64 {
+        match self {
+            Self::Identity => z,
+            Self::Sigmoid => {
+                let e = (-z.abs()).exp();
+                (if z < 0.0 { e } else { 1.0 }) / (1.0 + e)
+            }
+            Self::Tanh => z.tanh(),
+            Self::Relu if z < 0.0 => 0.0,
+            Self::Relu => z, // NaN stays NaN
+            Self::LeakyRelu(slope) if !(z > 0.0) => slope * z,
+            Self::LeakyRelu(_) => z,
+        }
+    }
+
+    /// f'(z) in f64, from a = f(z).
+    pub(crate) fn derivative_f64(self, a: f64) -> f64 {
+        match self {
+            Self::Identity => 1.0,
+            Self::Sigmoid => a * (1.0 - a),
+            Self::Tanh => 1.0 - a * a,
+            Self::Relu => f64::from(u8::from(a > 0.0)),
+            Self::LeakyRelu(_) if a > 0.0 => 1.0,
+            Self::LeakyRelu(slope) => slope,
+        }
+    }
+
+    /// delta f'(z), lane by lane, from a = f(z); tiny results become 0.
+    #[inline(always)]
+    pub(crate) fn times_derivative<S: Simd>(self, simd: S, a: S::f32s, delta: S::f32s) -> S::f32s {
+        let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+        let product = match self {
+            Self::Identity => return delta,
+            Self::Sigmoid => simd.mul_f32s(delta, simd.mul_f32s(a, simd.sub_f32s(one, a))),
+            Self::Tanh => simd.mul_f32s(delta, simd.sub_f32s(one, simd.mul_f32s(a, a))),
+            Self::Relu => simd.select_f32s(simd.greater_than_f32s(a, zero), delta, zero),
+            Self::LeakyRelu(slope) => {
+                let scaled = simd.mul_f32s(simd.splat_f32s(slope as f32), delta);
+                simd.select_f32s(simd.greater_than_f32s(a, zero), delta, scaled)
+            }
+        };
+        without_tiny(simd, product)
+    }
+}
+
+/// 0 where |x| is tiny, else x.
+#[inline(always)]
+pub(crate) fn without_tiny<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let tiny = simd.less_than_f32s(simd.abs_f32s(x), simd.splat_f32s(TINY));
+    simd.select_f32s(tiny, simd.splat_f32s(0.0), x)
+}
+
+/// e^x for x <= 0: x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial for e^r, and n added to the exponent.
+///
+/// Coefficients of the polynomial: Cephes, `expf` (Moshier 1989). Results below the smallest normal number are 0.
+#[inline(always)]
+pub(crate) fn exp_nonpositive<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let c = |value: f32| simd.splat_f32s(value);
+    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits.
+    let shifter = c(12_582_912.0);
+    let shifted = mul_add(simd, x, c(std::f32::consts::LOG2_E), shifter);
+    let n = simd.sub_f32s(shifted, shifter);
+    let r = mul_add(simd, n, c(-0.693_359_4), x); // ln 2, its first 10 bits: the product is exact
+    let r = mul_add(simd, n, c(2.121_944_4e-4), r); // and the rest
+    // c2 + c3 r + … + c7 r^5 in three short chains (Estrin): latency is what a small network waits for.
+    let square = simd.mul_f32s(r, r);
+    let low = mul_add(simd, c(1.666_666_5e-1), r, c(0.5));
+    let middle = mul_add(simd, c(8.333_452e-3), r, c(4.166_579_6e-2));
+    let high = mul_add(simd, c(1.987_569_1e-4), r, c(1.398_2e-3));
+    let p = mul_add(simd, mul_add(simd, high, square, middle), square, low);
+    let e = simd.add_f32s(mul_add(simd, p, square, r), c(1.0));
+    // 2^n, whose bits are n + 127 at the exponent's place; a product, so that NaN stays NaN.
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let power = simd.transmute_f32s_u32s(simd.add_u32s(exponent, simd.splat_u32s(127 << 23)));
+    let underflows = simd.less_than_f32s(x, c(-87.336_54));
+    simd.select_f32s(underflows, c(0.0), simd.mul_f32s(e, power))
+}
+
+/// 1 / (1 + e^-z), without overflow: with e = e^-|z| it is 1/(1+e) or e/(1+e).
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let e = exp_nonpositive(simd, simd.sub_f32s(zero, simd.abs_f32s(z)));
+    let numerator = simd.select_f32s(simd.less_than_f32s(z, zero), e, one);
+    simd.div_f32s(numerator, simd.add_f32s(one, e))
+}
+
+/// tanh z: an odd polynomial near 0 (Cephes, `tanhf`), else (1 - e)/(1 + e) with e = e^-2|z| and the sign of z.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
+    let c = |value: f32| simd.splat_f32s(value);
+    let magnitude = simd.abs_f32s(z);
+    let square = simd.mul_f32s(z, z);
+    let mut p = c(-5.704_988_7e-3);
+    for coefficient in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1] {
+        p = mul_add(simd, p, square, c(coefficient));
+    }
+    let near = mul_add(simd, simd.mul_f32s(p, square), z, z);
+    let e = exp_nonpositive(simd, simd.mul_f32s(magnitude, c(-2.0)));
+    let far = simd.div_f32s(simd.sub_f32s(c(1.0), e), simd.add_f32s(c(1.0), e));
+    let negative = simd.less_than_f32s(z, c(0.0));
+    let far = simd.select_f32s(negative, simd.sub_f32s(c(0.0), far), far);
+    simd.select_f32s(simd.less_than_f32s(magnitude, c(0.625)), near, far)
+}
+
+/// to = f(from), vector by vector.
+#[inline(always)]
+fn map_row<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::f32s) -> S::f32s) {
+    let (from, from_tail) = S::as_simd_f32s(from);
+    let (to, to_tail) = S::as_mut_simd_f32s(to);
+    for (to, &from) in to.iter_mut().zip(from) {
+        *to = f(from);
+    }
+    if !from_tail.is_empty() {
+        simd.partial_store_f32s(to_tail, f(simd.partial_load_f32s(from_tail)));
+    }
+}
+
+kernel! {
+    /// a = f(z), element by element.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn activate<'a>(simd, f: Nonlinearity, z: &'a [f32], a: &'a mut [f32]) {
+        assert_eq!(z.len(), a.len(), "activate: lengths differ");
+        match f { // one loop for each, without a branch inside
+            Nonlinearity::Identity => a.copy_from_slice(z),
+            Nonlinearity::Sigmoid => map_row::<S>(simd, z, a, #[inline(always)] |z| sigmoid(simd, z)),
+            Nonlinearity::Tanh => map_row::<S>(simd, z, a, #[inline(always)] |z| tanh(simd, z)),
+            Nonlinearity::Relu | Nonlinearity::LeakyRelu(_) => {
+                map_row::<S>(simd, z, a, #[inline(always)] |z| f.value(simd, z));
+            }
+        }
+    }
+}
+
+kernel! {
+    /// delta = delta ⊙ f'(z), element by element, from a = f(z): the last factor of BP2. Tiny results become 0.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn times_derivative<'a>(simd, f: Nonlinearity, a: &'a [f32], delta: &'a mut [f32]) {
+        assert_eq!(a.len(), delta.len(), "times_derivative: lengths differ");
+        if f == Nonlinearity::Identity {
+            return;
+        }
+        times_derivative_in(simd, f, a, delta);
+    }
+}
+
+/// [`times_derivative`] within another kernel.
+#[inline(always)]
+pub(crate) fn times_derivative_in<S: Simd>(simd: S, f: Nonlinearity, a: &[f32], delta: &mut [f32]) {
+    let (a, a_tail) = S::as_simd_f32s(a);
+    let (delta, delta_tail) = S::as_mut_simd_f32s(delta);
+    for (delta, &a) in delta.iter_mut().zip(a) {
+        *delta = f.times_derivative(simd, a, *delta);
+    }
+    if !a_tail.is_empty() {
+        let d = simd.partial_load_f32s(delta_tail);
+        simd.partial_store_f32s(delta_tail, f.times_derivative(simd, simd.partial_load_f32s(a_tail), d));
+    }
+}
+
+/// a(j) = e^(z(j) - max) / sum for one row; returns (max, the sum without the terms of the largest z, how many those are).
+///
+/// The sum is 1 for each largest term plus the rest, which alone tells a nearly certain answer's small loss.
+#[inline(always)]
+pub(crate) fn softmax_row<S: Simd>(simd: S, z: &[f32], a: &mut [f32]) -> (f32, f32, f32) {
+    let (head, tail) = S::as_simd_f32s(z);
+    let lowest = simd.splat_f32s(f32::NEG_INFINITY);
+    // A tail's missing lanes repeat its first number: they must not count for the maximum, nor for the sum.
+    let tail_lanes = simd.mask_between_m32s(0, tail.len() as u32).mask();
+    let tail_z = simd.select_f32s(tail_lanes, simd.partial_load_f32s(tail), lowest);
+    let mut top = tail_z;
+    for &z in head {
+        top = simd.max_f32s(top, z);
+    }
+    let max = simd.reduce_max_f32s(top);
+    let top = simd.splat_f32s(max);
+    let mut sums = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
+    let (out, out_tail) = S::as_mut_simd_f32s(a);
+    for (out, &z) in out.iter_mut().zip(head) {
+        *out = softmax_term(simd, z, top, &mut sums);
+    }
+    if !tail.is_empty() {
+        simd.partial_store_f32s(out_tail, softmax_term(simd, tail_z, top, &mut sums));
+    }
+    let (rest, tops) = (simd.reduce_sum_f32s(sums.0), simd.reduce_sum_f32s(sums.1));
+    let scale = simd.splat_f32s(1.0 / (rest + tops));
+    for out in out {
+        *out = simd.mul_f32s(*out, scale);
+    }
+    if !out_tail.is_empty() {
+        let e = simd.partial_load_f32s(out_tail);
+        simd.partial_store_f32s(out_tail, simd.mul_f32s(e, scale));
+    }
+    (max, rest, tops)
+}
+
+/// e^(z - top); adds it to the first sum, or 1 to the second where z is the top itself.
+#[inline(always)]
+fn softmax_term<S: Simd>(simd: S, z: S::f32s, top: S::f32s, sums: &mut (S::f32s, S::f32s)) -> S::f32s {
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let e = exp_nonpositive(simd, simd.sub_f32s(z, top));
+    let is_top = simd.equal_f32s(z, top);
+    sums.0 = simd.add_f32s(sums.0, simd.select_f32s(is_top, zero, e));
+    sums.1 = simd.add_f32s(sums.1, simd.select_f32s(is_top, one, zero));
+    e
+}
+
+kernel! {
+    /// Softmax of each row, `z` and `a (n, units)`, without overflow; a NaN makes its row NaN.
+    ///
+    /// # Panics
+    /// If the lengths differ or are no whole number of rows.
+    pub fn softmax<'a>(simd, z: &'a [f32], a: &'a mut [f32], units: usize) {
+        assert!(z.len() == a.len() && z.len().is_multiple_of(units), "softmax: lengths differ");
+        for (z, a) in z.chunks_exact(units).zip(a.chunks_exact_mut(units)) {
+            softmax_row(simd, z, a);
+        }
+    }
+}

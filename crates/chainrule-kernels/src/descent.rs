@@ -1,0 +1,329 @@
+//! Whole steps of plain gradient descent on networks of small layers, without a call, a decision or an allocation between.
+//!
+//! The products of such a network take about as long as calling them. Here a step is one function: the samples of a batch
+//! go through all layers and back, then every row of weights that was used is updated where it lies.
+//!
+//! ```text
+//!  for each sample:   sparse inputs --W1--> a1 --W2--> … aL        z = W a + b, a = f(z)
+//!                     delta1 <--W2^T-- delta2 <-- … deltaL         BP1, BP2: weights are read by output, too
+//!  for the batch:     w(l) -= rate * sum of a(l-1) delta(l)^T      BP4; rows of the first layer as in `sparse`
+//! ```
+//!
+//! BP2 needs W by rows of outputs: `turned` holds such a copy of all layers but the first, and is updated along with W by
+//! the same multiply-adds, so that both stay the same to the bit.
+//!
+//! Letters: `n` samples of a batch, `k` inputs and `m` units of a layer. Rows are padded with zeros to multiples of 16.
+
+mod layers;
+mod output;
+
+pub use output::{Loss, Targets};
+
+use crate::activation::Nonlinearity;
+use crate::memory::Aligned;
+use crate::pool::{self, Shared};
+use crate::simd::kernel;
+use crate::dense::PANEL;
+use crate::panel::with_vectors;
+use crate::sparse::SparseRows;
+use std::ops::Range;
+
+/// One layer: its sizes, and where its weights and biases lie in the flat vector of parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Inputs k.
+    pub inputs: usize,
+    /// Units m.
+    pub units: usize,
+    /// f; of the output layer [`Nonlinearity::Identity`] if the loss is [`Loss::CrossEntropy`], which has softmax in it.
+    pub f: Nonlinearity,
+    /// Start of W `(k, m)`, in panels of 16 units ([`crate::dense`]).
+    pub weight: usize,
+    /// The biases: m, 1 or 0; a bias of m is followed by padding up to a multiple of 16.
+    pub bias: Range<usize>,
+    /// Whether W is updated.
+    pub train_weights: bool,
+    /// Whether b is updated.
+    pub train_bias: bool,
+}
+
+impl Layer {
+    /// Numbers of a row of a or delta, padding included.
+    fn width(&self) -> usize {
+        self.units.next_multiple_of(PANEL)
+    }
+}
+
+/// How each step changes the parameters: w = keep w - rate / n * (sum of gradients).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// What weights, not biases, are multiplied by before: 1 - learning_rate * l2.
+    pub keep: f64,
+}
+
+/// A network with the buffers of its steps.
+#[derive(Debug)]
+pub struct Descent {
+    layers: Vec<Layer>,
+    loss: Loss,
+    capacity: usize,
+    /// a and delta of each layer, `(capacity, width)`, at `at[l]`.
+    a: Aligned<f32>,
+    delta: Aligned<f32>,
+    at: Vec<usize>,
+    /// z of the output layer, `(capacity, width)`.
+    z: Aligned<f32>,
+    /// W of all layers but the first by outputs, `(m, k)` in panels of 16 inputs, at `turned_at[l]`.
+    turned: Aligned<f32>,
+    turned_at: Vec<usize>,
+    /// Loss of each sample of a batch; NaN if one of its deltas is not finite.
+    losses: Vec<f32>,
+}
+
+/// What a batch works on.
+#[derive(Clone, Copy)]
+pub(crate) struct Step<'a> {
+    layers: &'a [Layer],
+    loss: Loss,
+    at: &'a [usize],
+    turned_at: &'a [usize],
+    params: Shared<f32>,
+    a: Shared<f32>,
+    delta: Shared<f32>,
+    z: Shared<f32>,
+    turned: Shared<f32>,
+    losses: Shared<f32>,
+    answers: Shared<f32>,
+    rows: &'a SparseRows,
+    targets: Targets<'a>,
+    samples: &'a [usize],
+    /// The samples of this batch and all after it.
+    upcoming: &'a [usize],
+    rate: f32,
+    keep: f32,
+}
+
+/// Several batches, one step each.
+#[derive(Clone, Copy, Debug)]
+pub struct Batches<'a> {
+    /// The samples of all batches in their order.
+    pub samples: &'a [usize],
+    /// Samples of a batch; the last may be smaller.
+    pub batch_size: usize,
+    /// One for each batch.
+    pub rates: &'a [Rate],
+}
+
+impl Descent {
+    /// A network for batches of up to `capacity` samples.
+    ///
+    /// # Panics
+    /// If there are no layers, or a layer's inputs are not the units of the one before.
+    pub fn new(layers: Vec<Layer>, loss: Loss, capacity: usize) -> Self {
+        assert!(!layers.is_empty() && layers.windows(2).all(|pair| pair[0].units == pair[1].inputs));
+        let (mut at, mut turned_at) = (Vec::new(), Vec::new());
+        let (mut buffers, mut turned) = (0, 0);
+        for (l, layer) in layers.iter().enumerate() {
+            at.push(buffers);
+            buffers += capacity * layer.width();
+            turned_at.push(turned);
+            turned += if l > 0 { layer.units * layer.inputs.next_multiple_of(PANEL) } else { 0 };
+        }
+        Self {
+            layers,
+            loss,
+            capacity,
+            a: Aligned::zeros(buffers),
+            delta: Aligned::zeros(buffers),
+            z: Aligned::zeros(buffers - at.last().copied().unwrap_or(0)),
+            at,
+            turned: Aligned::zeros(turned),
+            turned_at,
+            losses: vec![0.0; capacity],
+        }
+    }
+
+    /// One step for each batch, in order. `loss_sums` gets the summed loss of each batch before its update, `answers`
+    /// `(samples, outputs)` the outputs of every sample then.
+    ///
+    /// Stops before the first step whose loss or deltas are not finite, having changed nothing of it, and returns the number
+    /// of steps made.
+    ///
+    /// # Panics
+    /// If the sizes of the parts do not agree, or a batch is larger than the capacity.
+    pub fn run(
+        &mut self,
+        params: &mut [f32],
+        rows: &SparseRows,
+        targets: Targets,
+        batches: Batches,
+        loss_sums: &mut [f64],
+        answers: &mut [f32],
+        threads: usize,
+    ) -> usize {
+        let Batches { samples, batch_size, rates } = batches;
+        let steps = samples.len().div_ceil(batch_size);
+        self.turn(params);
+        let (first, output) = (&self.layers[0], &self.layers[self.layers.len() - 1]);
+        assert!(batch_size <= self.capacity && rates.len() == steps && loss_sums.len() == steps);
+        assert!(first.inputs == rows.inputs() && answers.len() >= samples.len() * output.units);
+        assert!(samples.iter().all(|&s| s < rows.len()) && targets.holds(rows.len(), output.units));
+        for layer in &self.layers {
+            assert!(layer.weight + layer.inputs * layer.width() <= params.len() && layer.bias.end <= params.len());
+            let padded = layer.bias.len() != layer.units || layer.bias.start + layer.width() <= params.len();
+            assert!(padded && (layer.bias.len() <= 1 || layer.bias.len() == layer.units));
+        }
+        let units = first.units;
+        let nonzeros = rows.nonzeros() / rows.len() * batch_size;
+        let parts = if nonzeros * units < PARALLEL_FROM { 1 } else { threads.min(units.div_ceil(PANEL)) };
+        let step = Step {
+            layers: &self.layers,
+            loss: self.loss,
+            at: &self.at,
+            turned_at: &self.turned_at,
+            params: Shared::new(params),
+            a: Shared::new(&mut self.a),
+            delta: Shared::new(&mut self.delta),
+            z: Shared::new(&mut self.z),
+            turned: Shared::new(&mut self.turned),
+            losses: Shared::new(&mut self.losses),
+            answers: Shared::new(answers),
+            rows,
+            targets,
+            samples,
+            upcoming: samples,
+            rate: 0.0,
+            keep: 1.0,
+        };
+        if parts == 1 { alone(step, batches, loss_sums) } else { together(step, batches, loss_sums, parts) }
+    }
+
+    /// Copies W of all layers but the first by outputs.
+    fn turn(&mut self, params: &[f32]) {
+        for (layer, &at) in self.layers.iter().zip(&self.turned_at).skip(1) {
+            let (k, m) = (layer.inputs, layer.units);
+            for j in 0..m {
+                for i in 0..k {
+                    let w = params[layer.weight + j / PANEL * PANEL * k + i * PANEL + j % PANEL];
+                    self.turned[at + i / PANEL * PANEL * m + j * PANEL + i % PANEL] = w;
+                }
+            }
+        }
+    }
+}
+
+/// Multiply-adds of a batch in the first layer from which a second thread pays off (measured).
+const PARALLEL_FROM: usize = 1 << 14;
+
+impl<'a> Step<'a> {
+    /// The step of batch `b`, whose answers go to their own place.
+    #[inline(always)]
+    fn of_batch(mut self, batches: &Batches<'a>, b: usize) -> Self {
+        let from = b * batches.batch_size;
+        self.upcoming = &batches.samples[from..];
+        self.samples = &batches.samples[from..(from + batches.batch_size).min(batches.samples.len())];
+        let outputs = self.layers[self.layers.len() - 1].units;
+        // SAFETY: `run` has found answers to hold all samples.
+        self.answers = unsafe { self.answers.offset(from * outputs) };
+        self.rate = (batches.rates[b].learning_rate / self.samples.len() as f64) as f32;
+        self.keep = batches.rates[b].keep as f32;
+        self
+    }
+
+    /// The loss of the batch in the order of its samples.
+    #[inline(always)]
+    fn loss_sum(&self) -> f64 {
+        // SAFETY: `losses` has the capacity of a batch, and every sample's has been written.
+        (0..self.samples.len()).map(|s| f64::from(unsafe { *self.losses.get().add(s) })).sum()
+    }
+}
+
+kernel! {
+    /// All steps on this thread.
+    fn alone<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: &'a mut [f64]) -> usize {
+        with_vectors!(S, V, {
+            for (b, loss_sum) in loss_sums.iter_mut().enumerate() {
+                let step = step.of_batch(&batches, b);
+                let units = 0..step.layers[0].units;
+                // SAFETY: `run` has checked every size, and this thread alone uses the buffers.
+                unsafe {
+                    layers::first_forward::<S, V>(simd, &step, units.clone());
+                    layers::through::<S, V>(simd, &step, 0..step.samples.len());
+                }
+                *loss_sum = step.loss_sum();
+                if !loss_sum.is_finite() {
+                    return b;
+                }
+                // SAFETY: as above.
+                unsafe {
+                    layers::first_update::<S, V>(simd, &step, units);
+                    layers::update_rest::<S, V>(simd, &step);
+                }
+            }
+            loss_sums.len()
+        })
+    }
+}
+
+/// Samples of a batch from which threads share the way through the other layers (measured).
+const SHARED_FROM: usize = 32;
+
+/// All steps on several threads, each of which owns units of the first layer: their weights stay in its core's cache. One
+/// batch's update and the next one's forward pass through that layer are one call.
+fn together(step: Step, batches: Batches, loss_sums: &mut [f64], parts: usize) -> usize {
+    let units = |part| pool::share(step.layers[0].units, PANEL, part, parts);
+    let of_batch = |b| step.of_batch(&batches, b);
+    if !loss_sums.is_empty() {
+        pool::run(parts, |part| first_layer(None, Some(of_batch(0)), units(part)));
+    }
+    for b in 0..loss_sums.len() {
+        let step = of_batch(b);
+        let samples = step.samples.len();
+        if samples >= SHARED_FROM {
+            pool::run(parts, |part| through(step, pool::share(samples, layers::TOGETHER, part, parts)));
+        } else {
+            through(step, 0..samples);
+        }
+        loss_sums[b] = step.loss_sum();
+        if !loss_sums[b].is_finite() {
+            return b;
+        }
+        update_rest(step);
+        let next = (b + 1 < loss_sums.len()).then(|| of_batch(b + 1));
+        pool::run(parts, |part| first_layer(Some(step), next, units(part)));
+    }
+    loss_sums.len()
+}
+
+kernel! {
+    /// The update from one batch, then the forward pass of the next, for units of the first layer.
+    fn first_layer<'a>(simd, update: Option<Step<'a>>, forward: Option<Step<'a>>, units: Range<usize>) {
+        with_vectors!(S, V, {
+            // SAFETY: `run` has checked every size; parts have units of their own, whole panels.
+            unsafe {
+                if let Some(step) = update {
+                    layers::first_update::<S, V>(simd, &step, units.clone());
+                }
+                if let Some(step) = forward {
+                    layers::first_forward::<S, V>(simd, &step, units);
+                }
+            }
+        });
+    }
+}
+
+kernel! {
+    fn through<'a>(simd, step: Step<'a>, samples: Range<usize>) {
+        // SAFETY: `run` has checked every size; parts have samples of their own.
+        with_vectors!(S, V, { unsafe { layers::through::<S, V>(simd, &step, samples) } });
+    }
+}
+
+kernel! {
+    fn update_rest<'a>(simd, step: Step<'a>) {
+        // SAFETY: `run` has checked every size; only the caller's thread runs now.
+        with_vectors!(S, V, { unsafe { layers::update_rest::<S, V>(simd, &step) } });
+    }
+}

@@ -1,0 +1,428 @@
+//! The layers of a step: forward, back, and the update.
+//!
+//! Every function takes its rows as pointers into buffers that [`super::Descent::run`] has found large enough. Rows of a and
+//! delta are whole multiples of 16 numbers, of which those beyond the units are 0; weights lie in panels of 16 units.
+
+use super::{Step, output};
+use crate::activation::{self, Nonlinearity};
+use crate::dense::PANEL;
+use crate::panel::{self, Panel};
+use crate::simd::mul_add;
+use crate::sparse::{self, add_to_rows, scaled, sum_rows};
+use pulp::Simd;
+use std::ops::Range;
+
+/// Samples that go through a small layer together: as many chains of multiply-adds overlap. Threads take whole groups, so
+/// that a sample is summed in the same way whatever their number.
+pub(super) const TOGETHER: usize = 4;
+
+/// How many samples ahead lists are asked for: enough for memory to answer, few enough to stay in the first cache level.
+const AHEAD: usize = 3;
+
+/// Where row `s` of a batch lies among layer `l`'s rows of a and delta.
+#[inline(always)]
+fn row(step: &Step, l: usize, s: usize) -> usize {
+    step.at[l] + s * step.layers[l].width()
+}
+
+/// A row of 16 numbers.
+///
+/// # Safety
+/// They lie within the allocation of `from`.
+#[inline(always)]
+unsafe fn load<S: Simd, const V: usize>(simd: S, from: *const f32) -> Panel<S, V> {
+    // SAFETY: the caller's promise.
+    panel::load(simd, unsafe { std::slice::from_raw_parts(from, PANEL) })
+}
+
+/// Stores a row of 16 numbers.
+///
+/// # Safety
+/// They lie within the allocation of `to`, and are this thread's.
+#[inline(always)]
+unsafe fn store<S: Simd, const V: usize>(to: *mut f32, row: Panel<S, V>) {
+    // SAFETY: the caller's promise.
+    panel::store::<S, V>(unsafe { std::slice::from_raw_parts_mut(to, PANEL) }, row);
+}
+
+/// The biases of layer `l`.
+///
+/// # Safety
+/// Nobody writes them now.
+#[inline(always)]
+unsafe fn biases<'a>(step: &Step<'a>, l: usize) -> &'a [f32] {
+    let bias = &step.layers[l].bias;
+    // SAFETY: the range lies within the parameters, as `run` has checked.
+    unsafe { std::slice::from_raw_parts(step.params.get().add(bias.start), bias.len()) }
+}
+
+/// z and a of `units` of the first layer, for every sample of the batch.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread uses these units.
+#[inline(always)]
+pub(super) unsafe fn first_forward<S: Simd, const V: usize>(simd: S, step: &Step, units: Range<usize>) {
+    let layer = &step.layers[0];
+    let first = units.start;
+    sparse::panels(
+        units,
+        #[inline(always)]
+        |left, two| {
+            // SAFETY: panels of W have `inputs` rows; row s of a and z is one of the batch.
+            unsafe {
+                let w = step.params.get().add(layer.weight + left * layer.inputs);
+                let bias: [Panel<S, V>; 2] =
+                    [panel::bias(simd, biases(step, 0), left), panel::bias(simd, biases(step, 0), left + PANEL)];
+                for (s, &sample) in step.samples.iter().enumerate() {
+                    if left == first
+                        && let Some(&later) = step.upcoming.get(s + AHEAD)
+                    {
+                        step.rows.prefetch(later);
+                    }
+                    if two {
+                        let [z, z_right] = sum_rows(simd, step.rows, sample, w, bias);
+                        write_activations(simd, step, 0, s, left, z);
+                        write_activations(simd, step, 0, s, left + PANEL, z_right);
+                    } else {
+                        let [z] = sum_rows(simd, step.rows, sample, w, [bias[0]]);
+                        write_activations(simd, step, 0, s, left, z);
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// a = f(z) of the panel from unit `left` on, and in the output layer z, too.
+///
+/// # Safety
+/// Row `s` of layer `l` is this thread's, at least this panel of it.
+#[inline(always)]
+unsafe fn write_activations<S: Simd, const V: usize>(
+    simd: S,
+    step: &Step,
+    l: usize,
+    s: usize,
+    left: usize,
+    z: Panel<S, V>,
+) {
+    let layer = &step.layers[l];
+    let mut a = z;
+    for a in &mut a {
+        *a = layer.f.value(simd, *a);
+    }
+    if layer.units - left < PANEL {
+        // What lies beyond the units is 0: the update takes whole rows.
+        for (v, a) in a.iter_mut().enumerate() {
+            let count = (layer.units - left).saturating_sub(v * S::F32_LANES).min(S::F32_LANES);
+            let mask = simd.mask_between_m32s(0, count as u32).mask();
+            *a = simd.select_f32s(mask, *a, simd.splat_f32s(0.0));
+        }
+    }
+    // SAFETY: the caller's promise; z holds as many rows of the output layer.
+    unsafe {
+        let at = row(step, l, s) + left;
+        if l + 1 == step.layers.len() {
+            store::<S, V>(step.z.get().add(at - step.at[l]), z);
+        }
+        store::<S, V>(step.a.get().add(at), a);
+    }
+}
+
+/// The rest of the way through the network and back, for `samples` of the batch.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread uses these samples.
+#[inline(always)]
+pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samples: Range<usize>) {
+    let last = step.layers.len() - 1;
+    let mut s = samples.start;
+    while s < samples.end {
+        let group = if samples.end - s >= TOGETHER { TOGETHER } else { 1 };
+        // SAFETY: samples s .. s + group of the batch.
+        unsafe {
+            for l in 1..=last {
+                if group == TOGETHER {
+                    forward::<S, V, TOGETHER>(simd, step, l, s);
+                } else {
+                    forward::<S, V, 1>(simd, step, l, s);
+                }
+            }
+            let width = step.layers[last].width();
+            for s in s..s + group {
+                let at = row(step, last, s);
+                let a = std::slice::from_raw_parts_mut(step.a.get().add(at), width);
+                let delta = std::slice::from_raw_parts_mut(step.delta.get().add(at), width);
+                let z = std::slice::from_raw_parts(step.z.get().add(s * width), width);
+                output::finish(simd, step, s, z, a, delta);
+            }
+            for l in (1..=last).rev() {
+                if group == TOGETHER {
+                    back::<S, V, TOGETHER>(simd, step, l, s);
+                } else {
+                    back::<S, V, 1>(simd, step, l, s);
+                }
+            }
+        }
+        s += group;
+    }
+}
+
+/// start + x w for N samples and one panel of k rows; `x` has `width` numbers from sample to sample. A single sample is
+/// summed in four chains, which would else wait for each other.
+///
+/// # Safety
+/// `x` is readable for k numbers of N samples, `w` for k rows of 16.
+#[inline(always)]
+unsafe fn sum<S: Simd, const V: usize, const N: usize>(
+    simd: S,
+    k: usize,
+    x: *const f32,
+    width: usize,
+    w: *const f32,
+    start: Panel<S, V>,
+) -> [Panel<S, V>; N] {
+    let mut sums = [start; N];
+    if N > 1 {
+        for i in 0..k {
+            // SAFETY: the caller's promise.
+            let w: Panel<S, V> = unsafe { load(simd, w.add(i * PANEL)) };
+            for (s, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise.
+                let x = simd.splat_f32s(unsafe { *x.add(s * width + i) });
+                for (sum, w) in sums.iter_mut().zip(w) {
+                    *sum = mul_add(simd, x, w, *sum);
+                }
+            }
+        }
+        return sums;
+    }
+    let mut others = [[simd.splat_f32s(0.0); V]; 3];
+    let mut i = 0;
+    while i + 4 <= k {
+        // SAFETY (all): the caller's promise.
+        unsafe { add_row(simd, i, x, w, &mut sums[0]) };
+        for (chain, sum) in others.iter_mut().enumerate() {
+            unsafe { add_row(simd, i + 1 + chain, x, w, sum) };
+        }
+        i += 4;
+    }
+    while i < k {
+        unsafe { add_row(simd, i, x, w, &mut sums[0]) };
+        i += 1;
+    }
+    let [one, two, three] = others;
+    for (v, sum) in sums[0].iter_mut().enumerate() {
+        *sum = simd.add_f32s(simd.add_f32s(*sum, one[v]), simd.add_f32s(two[v], three[v]));
+    }
+    sums
+}
+
+/// sum += x(i) w(i)
+///
+/// # Safety
+/// Number i of `x` and row i of `w` are readable.
+#[inline(always)]
+unsafe fn add_row<S: Simd, const V: usize>(simd: S, i: usize, x: *const f32, w: *const f32, sum: &mut Panel<S, V>) {
+    // SAFETY: the caller's promise.
+    let (x, w): (_, Panel<S, V>) = unsafe { (simd.splat_f32s(*x.add(i)), load(simd, w.add(i * PANEL))) };
+    for (sum, w) in sum.iter_mut().zip(w) {
+        *sum = mul_add(simd, x, w, *sum);
+    }
+}
+
+/// a(l) of samples s .. s + N from a(l-1).
+///
+/// # Safety
+/// As [`through`].
+#[inline(always)]
+unsafe fn forward<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step, l: usize, s: usize) {
+    let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
+    for left in (0..layer.units).step_by(PANEL) {
+        // SAFETY: rows s .. s + N of a(l-1) and a(l), and W, all as `run` has checked.
+        unsafe {
+            let bias: Panel<S, V> = panel::bias(simd, biases(step, l), left);
+            let x = step.a.get().add(row(step, l - 1, s));
+            let w = step.params.get().add(layer.weight + left * layer.inputs);
+            let sums: [_; N] = sum(simd, layer.inputs, x, below.width(), w, bias);
+            for (at, z) in sums.into_iter().enumerate() {
+                write_activations(simd, step, l, s + at, left, z);
+            }
+        }
+    }
+}
+
+/// delta(l-1) of samples s .. s + N from delta(l): BP2.
+///
+/// # Safety
+/// As [`through`].
+#[inline(always)]
+unsafe fn back<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step, l: usize, s: usize) {
+    let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
+    for left in (0..layer.inputs).step_by(PANEL) {
+        // SAFETY: rows s .. s + N of delta(l), delta(l-1) and a(l-1), and W by outputs, all as `run` has checked.
+        unsafe {
+            let delta = step.delta.get().add(row(step, l, s));
+            let w = step.turned.get().add(step.turned_at[l] + left * layer.units);
+            let zero = [simd.splat_f32s(0.0); V];
+            let sums: [Panel<S, V>; N] = sum(simd, layer.units, delta, layer.width(), w, zero);
+            for (offset, mut out) in sums.into_iter().enumerate() {
+                let at = row(step, l - 1, s + offset) + left;
+                let a: Panel<S, V> = load(simd, step.a.get().add(at));
+                let mut check = simd.splat_f32s(0.0);
+                for (out, a) in out.iter_mut().zip(a) {
+                    *out = match below.f {
+                        Nonlinearity::Identity => activation::without_tiny(simd, *out),
+                        f => f.times_derivative(simd, a, *out),
+                    };
+                    check = mul_add(simd, *out, simd.splat_f32s(0.0), check); // NaN unless all are finite
+                }
+                store::<S, V>(step.delta.get().add(at), out);
+                if simd.reduce_sum_f32s(check).is_nan() {
+                    *step.losses.get().add(s + offset) = f32::NAN;
+                }
+            }
+        }
+    }
+}
+
+/// w -= rate x^T delta for `units` of the first layer, sample by sample over its nonzero inputs; its biases, too.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread uses these units.
+#[inline(always)]
+pub(super) unsafe fn first_update<S: Simd, const V: usize>(simd: S, step: &Step, units: Range<usize>) {
+    let layer = &step.layers[0];
+    if layer.train_weights {
+        sparse::panels(
+            units.clone(),
+            #[inline(always)]
+            |left, two| {
+                // SAFETY: panels of W have `inputs` rows; row s of delta is one of the batch.
+                unsafe {
+                    let w = step.params.get().add(layer.weight + left * layer.inputs);
+                    if step.keep != 1.0 {
+                        let width = PANEL * (1 + usize::from(two));
+                        let panels = std::slice::from_raw_parts_mut(w, width * layer.inputs);
+                        for w in S::as_mut_simd_f32s(panels).0 {
+                            *w = simd.mul_f32s(*w, simd.splat_f32s(step.keep));
+                        }
+                    }
+                    for (s, &sample) in step.samples.iter().enumerate() {
+                        let delta = step.delta.get().add(row(step, 0, s) + left);
+                        let by = scaled::<S, V>(simd, -step.rate, load(simd, delta));
+                        if two {
+                            let right = scaled::<S, V>(simd, -step.rate, load(simd, delta.add(PANEL)));
+                            add_to_rows(simd, step.rows, sample, w, [by, right]);
+                        } else {
+                            add_to_rows(simd, step.rows, sample, w, [by]);
+                        }
+                    }
+                }
+            },
+        );
+    }
+    // SAFETY: as above; a shared bias belongs to the part that has the first unit.
+    unsafe { update_bias::<S, V>(simd, step, 0, units) };
+}
+
+/// b -= rate * the sum of delta over the batch, for `units` of layer `l`: BP3.
+///
+/// # Safety
+/// No other thread uses these units.
+#[inline(always)]
+unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, units: Range<usize>) {
+    let layer = &step.layers[l];
+    let n = step.samples.len();
+    if !layer.train_bias || layer.bias.is_empty() {
+        return;
+    }
+    // SAFETY: rows of delta(l) and the biases, as `run` has checked.
+    unsafe {
+        if layer.bias.len() == 1 && layer.units > 1 {
+            if units.start == 0 {
+                let of_row = |s| std::slice::from_raw_parts(step.delta.get().add(row(step, l, s)), layer.units);
+                let sum: f32 = (0..n).flat_map(of_row).sum();
+                *step.params.get().add(layer.bias.start) -= step.rate * sum;
+            }
+            return;
+        }
+        for left in units.step_by(PANEL) {
+            let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
+            for s in 0..n {
+                let delta: Panel<S, V> = load(simd, step.delta.get().add(row(step, l, s) + left));
+                for (sum, delta) in sums.iter_mut().zip(delta) {
+                    *sum = simd.add_f32s(*sum, delta);
+                }
+            }
+            // Biases are padded like rows, and delta is 0 there.
+            let at = step.params.get().add(layer.bias.start + left);
+            let mut bias: Panel<S, V> = load(simd, at);
+            for (b, sum) in bias.iter_mut().zip(sums) {
+                *b = mul_add(simd, simd.splat_f32s(-step.rate), sum, *b);
+            }
+            store::<S, V>(at, bias);
+        }
+    }
+}
+
+/// The update of all layers but the first: W, W by outputs, b.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread uses these layers.
+#[inline(always)]
+pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) {
+    for l in 1..step.layers.len() {
+        let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
+        // SAFETY: rows of a(l-1) and delta(l), W and W by outputs, as `run` has checked.
+        unsafe {
+            if layer.train_weights {
+                let x = (step.a.get().add(step.at[l - 1]).cast_const(), below.width());
+                let delta = (step.delta.get().add(step.at[l]).cast_const(), layer.width());
+                let w = step.params.get().add(layer.weight);
+                update::<S, V>(simd, step, (layer.inputs, layer.units), x, delta, w);
+                let turned = step.turned.get().add(step.turned_at[l]);
+                update::<S, V>(simd, step, (layer.units, layer.inputs), delta, x, turned);
+            }
+            update_bias::<S, V>(simd, step, l, 0..layer.units);
+        }
+    }
+}
+
+/// w(i) = keep w(i) - rate * sum over samples of x(s, i) d(s), for panels of k rows and m units; rows of x and d as (start,
+/// distance).
+///
+/// # Safety
+/// `x` is readable for k numbers of n rows, `d` for m of n padded rows, `w` is writable for the panels.
+#[inline(always)]
+unsafe fn update<S: Simd, const V: usize>(
+    simd: S,
+    step: &Step,
+    (k, m): (usize, usize),
+    x: (*const f32, usize),
+    d: (*const f32, usize),
+    w: *mut f32,
+) {
+    let (rate, keep) = (simd.splat_f32s(-step.rate), simd.splat_f32s(step.keep));
+    for left in (0..m).step_by(PANEL) {
+        for i in 0..k {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
+                for s in 0..step.samples.len() {
+                    let x = simd.splat_f32s(*x.0.add(s * x.1 + i));
+                    let d: Panel<S, V> = load(simd, d.0.add(s * d.1 + left));
+                    for (sum, d) in sums.iter_mut().zip(d) {
+                        *sum = mul_add(simd, x, d, *sum);
+                    }
+                }
+                let at = w.add(left * k + i * PANEL);
+                let mut row: Panel<S, V> = load(simd, at);
+                for (w, sum) in row.iter_mut().zip(sums) {
+                    *w = mul_add(simd, rate, sum, simd.mul_f32s(keep, *w));
+                }
+                store::<S, V>(at, row);
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The threads of the kernels: a few helpers that spin briefly between calls, then sleep.
+//!
+//! A call splits its *outputs* in parts. Part t is meant for thread t, so that the weights it owns stay in that core's
+//! cache; whoever is free takes what nobody has begun. A helper that sleeps, or a core that somebody else uses, costs
+//! nothing but its own share: the caller then does all parts itself. Which thread computed a part never shows in the bits.
+//!
+//! ```text
+//! caller:  call += 1 -- claim part 0, compute -- claim what is left -- wait until remaining = 0
+//! helper:  spin on call -- claim part t, compute, remaining -= 1 -- spin … sleep
+//! ```
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock};
+
+/// The most parts that a call is split in.
+pub const MAX_PARTS: usize = 64;
+
+/// How often a helper looks for work before it sleeps: some 100 microseconds, longer than the gaps within a step.
+const SPINS: u32 = 1 << 13;
+
+/// What a call's number is multiplied by, to leave room for its number of parts.
+const CALL: u64 = 256;
+
+/// A call's work on one part. The lifetime is erased: see the argument in [`run`].
+type Work = *const (dyn Fn(usize) + Sync);
+
+struct Pool {
+    /// The current call: its number times 256, plus its number of parts. Helpers wait for it to grow.
+    call: AtomicU64,
+    /// The current call's work; written before `call` grows.
+    work: UnsafeCell<Option<Work>>,
+    /// The last call for which each part was claimed.
+    claimed: [AtomicU64; MAX_PARTS],
+    /// Parts of the current call that are not finished.
+    remaining: AtomicUsize,
+    panicked: AtomicBool,
+    /// One caller at a time; another computes its parts alone.
+    busy: Mutex<()>,
+    /// Helpers that sleep, and what wakes them.
+    sleeping: AtomicUsize,
+    lock: Mutex<()>,
+    wake: Condvar,
+    helpers: usize,
+}
+
+// SAFETY: `work` is the only field that is not Sync. It is written by the holder of `busy`, before `call` grows with
+// Release, and read by helpers that have claimed a part of that call after an Acquire load of it; the caller does not
+// return, nor write it again, before every claimed part is finished.
+unsafe impl Sync for Pool {}
+
+static POOL: OnceLock<&'static Pool> = OnceLock::new();
+
+thread_local! {
+    static IN_POOL: Cell<bool> = const { Cell::new(false) };
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A cache line of numbers: scratch memory is aligned to it.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Threads that this machine offers.
+pub fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(MAX_PARTS)
+}
+
+fn pool() -> &'static Pool {
+    POOL.get_or_init(|| {
+        let pool: &'static Pool = Box::leak(Box::new(Pool {
+            call: AtomicU64::new(0),
+            work: UnsafeCell::new(None),
+            claimed: [const { AtomicU64::new(0) }; MAX_PARTS],
+            remaining: AtomicUsize::new(0),
+            panicked: AtomicBool::new(false),
+            busy: Mutex::new(()),
+            sleeping: AtomicUsize::new(0),
+            lock: Mutex::new(()),
+            wake: Condvar::new(),
+            helpers: available_threads() - 1,
+        }));
+        for t in 1..=pool.helpers {
+            // Where no thread can be had (WebAssembly, a limit), callers compute all parts themselves.
+            let _ = std::thread::Builder::new().name(format!("kernel-{t}")).spawn(move || helper(pool, t));
+        }
+        pool
+    })
+}
+
+fn helper(pool: &Pool, t: usize) {
+    IN_POOL.set(true);
+    let mut seen = 0;
+    loop {
+        let mut spins = 0;
+        while pool.call.load(Ordering::Acquire) == seen {
+            spins += 1;
+            if spins < SPINS {
+                std::hint::spin_loop();
+                continue;
+            }
+            let guard = pool.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            pool.sleeping.fetch_add(1, Ordering::SeqCst);
+            let asleep = pool.wake.wait_while(guard, |()| pool.call.load(Ordering::SeqCst) == seen);
+            pool.sleeping.fetch_sub(1, Ordering::SeqCst);
+            drop(asleep);
+        }
+        seen = pool.call.load(Ordering::Acquire);
+        take_parts(pool, seen, t);
+    }
+}
+
+/// Claims and computes parts of call `call`, part `first` before the others.
+fn take_parts(pool: &Pool, call: u64, first: usize) {
+    // A helper that is late from an earlier call finds all of *its* parts claimed.
+    let parts = (call % CALL) as usize;
+    for part in (first..parts).chain(0..first.min(parts)) {
+        if pool.claimed[part].fetch_max(call, Ordering::AcqRel) >= call {
+            continue;
+        }
+        // SAFETY: this part of `call` was unclaimed, so its caller is still in `run`: it waits for `remaining`, which
+        // counts this part. Until then it neither writes `work` nor lets the closure behind it die.
+        let work = unsafe { (*pool.work.get()).map(|work| &*work) };
+        let result = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(part))));
+        if result.is_err() {
+            pool.panicked.store(true, Ordering::Relaxed);
+        }
+        pool.remaining.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Calls `work` once for each part `0..parts`, on this thread and the helpers; returns when all are done.
+///
+/// # Panics
+/// If `work` does, or if there are more than [`MAX_PARTS`] parts.
+pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
+    assert!(parts <= MAX_PARTS, "{parts} parts, at most {MAX_PARTS}");
+    let alone = || (0..parts).for_each(&work);
+    if parts <= 1 || IN_POOL.get() {
+        return alone();
+    }
+    let pool = pool();
+    let Ok(_busy) = pool.busy.try_lock() else { return alone() };
+    if pool.helpers == 0 {
+        return alone();
+    }
+    let erased: *const (dyn Fn(usize) + Sync + '_) = &raw const work;
+    // SAFETY: only the lifetime changes. The pointer is used between here and the end of the wait below, where `work`
+    // is alive: every use lies in a part that `remaining` counts.
+    let erased: Work = unsafe { std::mem::transmute(erased) };
+    // SAFETY: `busy` is held and every part of earlier calls is finished, so nobody reads `work` now.
+    unsafe { *pool.work.get() = Some(erased) };
+    pool.remaining.store(parts, Ordering::Relaxed);
+    let call = (pool.call.load(Ordering::Relaxed) / CALL + 1) * CALL + parts as u64;
+    pool.call.store(call, Ordering::SeqCst);
+    if pool.sleeping.load(Ordering::SeqCst) > 0 {
+        drop(pool.lock.lock());
+        pool.wake.notify_all();
+    }
+    IN_POOL.set(true);
+    take_parts(pool, call, 0);
+    IN_POOL.set(false);
+    let mut spins = 0u32;
+    while pool.remaining.load(Ordering::Acquire) > 0 {
+        spins += 1;
+        // A helper that lost its core in the middle of a part needs ours.
+        if spins.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
+    }
+    if pool.panicked.swap(false, Ordering::Relaxed) {
+        resume_unwind(Box::new("a part of a kernel panicked"));
+    }
+}
+
+/// The share of part `t` of `parts` in `0..count`, in whole multiples of `unit`.
+pub fn share(count: usize, unit: usize, t: usize, parts: usize) -> std::ops::Range<usize> {
+    let units = count.div_ceil(unit);
+    let cut = |t: usize| (units * t / parts * unit).min(count);
+    cut(t)..cut(t + 1)
+}
+
+/// Lends `len` numbers of this thread's own memory, aligned to a cache line, with arbitrary content.
+///
+/// # Panics
+/// If `body` asks for scratch memory itself.
+pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|lines| {
+        let needed = len.div_ceil(16);
+        if lines.len() < needed {
+            lines.resize(needed, Line([0.0; 16]));
+        }
+        // SAFETY: a `Line` is 16 f32 without padding, so the vector is 16 times as many initialised f32.
+        let numbers = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+        body(&mut numbers[..len])
+    })
+}
+
+/// A pointer that parts of one call share; each writes places of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<T>(*mut T);
+
+// SAFETY: it is only a pointer; every use argues for itself that parts touch disjoint places.
+unsafe impl<T: Send> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+impl<T> Shared<T> {
+    /// Of a slice that outlives the call.
+    pub fn new(slice: &mut [T]) -> Self {
+        Self(slice.as_mut_ptr())
+    }
+
+    /// The same, `count` elements further.
+    ///
+    /// # Safety
+    /// That is within the slice.
+    #[inline(always)]
+    pub unsafe fn offset(self, count: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { self.0.add(count) })
+    }
+
+    /// The pointer.
+    #[inline(always)]
+    pub fn get(self) -> *mut T {
+        self.0
+    }
+}

@@ -1,0 +1,131 @@
+//! Dense f32 products of a few samples: each row of W is used where it lies.
+//!
+//! Letters: `n` samples, `k` inputs, `m` units; `w (k, m)` in panels of 16 units ([`crate::dense`]). Four panels are summed at
+//! once, so that as many chains of multiply-adds overlap:
+//!
+//! ```text
+//!              row i of panels:  [ p0 ] [ p1 ] [ p2 ] [ p3 ]     acc(p) = x_i * w(i, p) + acc(p), for i = 0, 1, …
+//! ```
+//!
+//! Sums over inputs or samples run in their order, with the same bits as [`crate::product`].
+
+use crate::activation::{self, Nonlinearity};
+use crate::dense::{Dims, PANEL};
+use crate::panel::{self, Panel};
+use crate::simd::{kernel, mul_add};
+use pulp::Simd;
+
+kernel! {
+    /// z = x w + b and a = f(z); bias of m, 1 or 0 numbers.
+    pub(crate) fn forward<'a>(simd, d: Dims, x: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
+        panel::with_vectors!(S, V, {
+            for s in 0..d.n {
+                let x = &x[s * d.k..(s + 1) * d.k];
+                let (z, a) = (&mut z[s * d.m..(s + 1) * d.m], &mut a[s * d.m..(s + 1) * d.m]);
+                let mut left = 0;
+                while left + 4 * PANEL <= d.m.next_multiple_of(PANEL) {
+                    forward_panels::<S, V, 4>(simd, d.k, x, &w[left * d.k..], bias, f, left, z, a);
+                    left += 4 * PANEL;
+                }
+                while left < d.m {
+                    forward_panels::<S, V, 1>(simd, d.k, x, &w[left * d.k..], bias, f, left, z, a);
+                    left += PANEL;
+                }
+            }
+        });
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn forward_panels<S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    k: usize,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    f: Nonlinearity,
+    left: usize,
+    z: &mut [f32],
+    a: &mut [f32],
+) {
+    let mut acc = [[simd.splat_f32s(0.0); V]; P];
+    for (p, acc) in acc.iter_mut().enumerate() {
+        *acc = panel::bias(simd, bias, left + p * PANEL);
+    }
+    let mut panels = [&w[..0]; P];
+    for (p, panel) in panels.iter_mut().enumerate() {
+        *panel = &w[p * k * PANEL..(p + 1) * k * PANEL];
+    }
+    for (i, &x) in x.iter().enumerate() {
+        let x = simd.splat_f32s(x);
+        for (acc, panel) in acc.iter_mut().zip(panels) {
+            let row: Panel<S, V> = panel::load(simd, &panel[i * PANEL..(i + 1) * PANEL]);
+            for (acc, w) in acc.iter_mut().zip(row) {
+                *acc = mul_add(simd, x, w, *acc);
+            }
+        }
+    }
+    for (p, mut acc) in acc.into_iter().enumerate() {
+        let right = z.len().min(left + (p + 1) * PANEL);
+        let units = (left + p * PANEL).min(right)..right;
+        panel::store_part(simd, &mut z[units.clone()], acc);
+        for z in &mut acc {
+            *z = f.value(simd, *z);
+        }
+        panel::store_part(simd, &mut a[units], acc);
+    }
+}
+
+kernel! {
+    /// dx = (delta w^T) ⊙ f'(z), where a = f(z): one dot product over the units for each input; tiny results become 0.
+    ///
+    /// The dot products are summed lane by lane: another order than [`crate::product`].
+    pub(crate) fn input_gradient<'a>(simd, d: Dims, delta: &'a [f32], w: &'a [f32], below: Option<(Nonlinearity, &'a [f32])>, dx: &'a mut [f32]) {
+        panel::with_vectors!(S, V, {
+            for s in 0..d.n {
+                let delta = &delta[s * d.m..(s + 1) * d.m];
+                let dx = &mut dx[s * d.k..(s + 1) * d.k];
+                for (i, dx) in dx.iter_mut().enumerate() {
+                    let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
+                    for (p, delta) in delta.chunks(PANEL).enumerate() {
+                        let delta: Panel<S, V> = panel::load_part(simd, delta);
+                        let row: Panel<S, V> = panel::load(simd, &w[(p * d.k + i) * PANEL..][..PANEL]);
+                        for ((sum, delta), w) in sums.iter_mut().zip(delta).zip(row) {
+                            *sum = mul_add(simd, delta, w, *sum);
+                        }
+                    }
+                    for v in 1..V {
+                        sums[0] = simd.add_f32s(sums[0], sums[v]);
+                    }
+                    *dx = simd.reduce_sum_f32s(sums[0]);
+                }
+                if let Some((f, a)) = below {
+                    activation::times_derivative_in(simd, f, &a[s * d.k..(s + 1) * d.k], dx);
+                }
+            }
+        });
+    }
+}
+
+kernel! {
+    /// dw = x^T delta, or with `descend` w = w - rate x^T delta, row by row of each panel.
+    pub(crate) fn weight_gradient<'a>(simd, d: Dims, x: &'a [f32], delta: &'a [f32], descend: Option<f32>, w: &'a mut [f32]) {
+        panel::with_vectors!(S, V, {
+            for (p, panel) in w.chunks_exact_mut(d.k * PANEL).take(d.m.div_ceil(PANEL)).enumerate() {
+                let units = p * PANEL..d.m.min((p + 1) * PANEL);
+                for (i, row) in panel.chunks_exact_mut(PANEL).enumerate() {
+                    let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
+                    for s in 0..d.n {
+                        let x = simd.splat_f32s(x[s * d.k + i]);
+                        let delta: Panel<S, V> = panel::load_part(simd, &delta[s * d.m..][units.clone()]);
+                        for (sum, delta) in sums.iter_mut().zip(delta) {
+                            *sum = mul_add(simd, x, delta, *sum);
+                        }
+                    }
+                    panel::finish_gradient(simd, sums, descend, row);
+                }
+            }
+        });
+    }
+}
