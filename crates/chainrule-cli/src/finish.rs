@@ -135,7 +135,7 @@ pub fn finish<T: Real>(
         network: network.spec().sizes(),
         parameters: network.spec().parameters(),
         dtype: T::NAME,
-        simd: simd::Level::detect().name(),
+        simd: simd::Level::current().name(),
         threads: config.threads,
         seed: config.seed,
         ending,

@@ -62,7 +62,7 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
     let network = Network::new(resolved.spec.clone())?;
     let mut extra = Extra {
         fingerprint: fingerprints(prepared),
-        simd: simd::Level::detect().name().into(),
+        simd: simd::Level::current().name().into(),
         ..Extra::default()
     };
     let show = !args.quiet;

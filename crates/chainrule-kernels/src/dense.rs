@@ -16,8 +16,9 @@
 //!
 //! Letters: `n` samples, `k` inputs, `m` units. All matrices are row-major.
 
-use crate::activation::Nonlinearity;
+use crate::activation::{self, Nonlinearity};
 use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
+use crate::sparse::{self, SparseRows};
 use crate::{Real, rows};
 
 /// Units of a panel.
@@ -52,6 +53,45 @@ impl Dims {
 /// The largest batch whose products update weights directly ([`Into::Descent`]).
 pub const LARGEST_DESCENT: usize = MOST_DESCENDED;
 
+/// The inputs of a layer for n samples.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a, T> {
+    /// `(n, k)`, row after row.
+    Dense(&'a [T]),
+    /// These samples of lists of nonzero inputs: the first layer of f32. (f64 widens them first.)
+    Sparse(&'a SparseRows, &'a [usize]),
+}
+
+impl<'a, T> From<&'a [T]> for Input<'a, T> {
+    fn from(x: &'a [T]) -> Self {
+        Self::Dense(x)
+    }
+}
+
+impl<'a, T> From<&'a Vec<T>> for Input<'a, T> {
+    fn from(x: &'a Vec<T>) -> Self {
+        Self::Dense(x)
+    }
+}
+
+impl<T> Input<'_, T> {
+    /// Numbers it stands for: of lists, which check themselves, as many as `d` needs.
+    fn numbers(&self, d: Dims) -> usize {
+        match self {
+            Self::Dense(x) => x.len(),
+            Self::Sparse(..) => d.n * d.k,
+        }
+    }
+
+    /// Number of samples, of `k` inputs each.
+    pub fn samples(&self, k: usize) -> usize {
+        match self {
+            Self::Dense(x) => x.len() / k,
+            Self::Sparse(_, samples) => samples.len(),
+        }
+    }
+}
+
 /// What is done with a weight gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Into {
@@ -69,7 +109,7 @@ pub enum Into {
 #[allow(clippy::too_many_arguments)]
 pub fn forward<T: Real>(
     d: Dims,
-    x: &[T],
+    x: Input<T>,
     w: &[T],
     bias: &[T],
     f: Option<Nonlinearity>,
@@ -77,7 +117,7 @@ pub fn forward<T: Real>(
     a: &mut [T],
     threads: usize,
 ) {
-    d.check("forward", x.len(), w.len(), z.len().min(a.len()));
+    d.check("forward", x.numbers(d), w.len(), z.len().min(a.len()));
     assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward: bias of another length");
     T::forward(d, x, w, bias, f, &mut z[..d.n * d.m], &mut a[..d.n * d.m], threads);
 }
@@ -104,8 +144,8 @@ pub fn input_gradient<T: Real>(
 ///
 /// # Panics
 /// If a slice is shorter than its shape, or a batch of more than [`LARGEST_DESCENT`] samples is to update weights.
-pub fn weight_gradient<T: Real>(d: Dims, x: &[T], delta: &[T], into: Into, dw: &mut [T], threads: usize) {
-    d.check("weight_gradient", x.len(), dw.len(), delta.len());
+pub fn weight_gradient<T: Real>(d: Dims, x: Input<T>, delta: &[T], into: Into, dw: &mut [T], threads: usize) {
+    d.check("weight_gradient", x.numbers(d), dw.len(), delta.len());
     T::weight_gradient(d, x, &delta[..d.n * d.m], into, dw, threads);
 }
 
@@ -131,20 +171,51 @@ pub fn bias_gradient<T: Real>(d: Dims, delta: &[T], db: &mut [T]) {
     }
 }
 
-/// The three products as each number type computes them.
+/// The products, and softmax, as each number type computes them.
 pub trait Products: Sized {
     /// See [`forward`].
     #[allow(clippy::too_many_arguments)]
-    fn forward(d: Dims, x: &[Self], w: &[Self], bias: &[Self], f: Option<Nonlinearity>, z: &mut [Self], a: &mut [Self], threads: usize);
+    fn forward(
+        d: Dims,
+        x: Input<Self>,
+        w: &[Self],
+        bias: &[Self],
+        f: Option<Nonlinearity>,
+        z: &mut [Self],
+        a: &mut [Self],
+        threads: usize,
+    );
     /// See [`input_gradient`].
-    fn input_gradient(d: Dims, delta: &[Self], w: &[Self], below: Option<(Nonlinearity, &[Self])>, dx: &mut [Self], threads: usize);
+    fn input_gradient(
+        d: Dims,
+        delta: &[Self],
+        w: &[Self],
+        below: Option<(Nonlinearity, &[Self])>,
+        dx: &mut [Self],
+        threads: usize,
+    );
     /// See [`weight_gradient`].
-    fn weight_gradient(d: Dims, x: &[Self], delta: &[Self], into: Into, dw: &mut [Self], threads: usize);
+    fn weight_gradient(d: Dims, x: Input<Self>, delta: &[Self], into: Into, dw: &mut [Self], threads: usize);
+    /// a(j) = e^(z(j) - max z) / sum for each row of `units` numbers, without overflow.
+    fn softmax(z: &[Self], a: &mut [Self], units: usize);
 }
 
 impl Products for f32 {
-    fn forward(d: Dims, x: &[f32], w: &[f32], bias: &[f32], f: Option<Nonlinearity>, z: &mut [f32], a: &mut [f32], threads: usize) {
+    fn forward(
+        d: Dims,
+        x: Input<f32>,
+        w: &[f32],
+        bias: &[f32],
+        f: Option<Nonlinearity>,
+        z: &mut [f32],
+        a: &mut [f32],
+        threads: usize,
+    ) {
         let f = f.unwrap_or(Nonlinearity::Identity);
+        let x = match x {
+            Input::Sparse(rows, samples) => return sparse::forward(rows, samples, d, w, bias, f, z, a, threads),
+            Input::Dense(x) => x,
+        };
         if d.n <= ROWWISE_BATCH {
             return rows::forward(d, x, w, bias, f, z, a);
         }
@@ -155,17 +226,34 @@ impl Products for f32 {
         product::multiply((d.n, d.k, d.m), x, w, z, Lies::Rows(d.m), start, finish, split, threads);
     }
 
-    fn input_gradient(d: Dims, delta: &[f32], w: &[f32], below: Option<(Nonlinearity, &[f32])>, dx: &mut [f32], threads: usize) {
+    fn input_gradient(
+        d: Dims,
+        delta: &[f32],
+        w: &[f32],
+        below: Option<(Nonlinearity, &[f32])>,
+        dx: &mut [f32],
+        threads: usize,
+    ) {
         if d.n <= ROWWISE_BATCH {
             return rows::input_gradient(d, delta, w, below, dx);
         }
         // dx^T = w delta^T: the rows of w are read where they lie, and each thread reads only its own.
         let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, a));
         let (w, delta) = (Matrix::Panels(w, d.k), Matrix::Columns(delta, d.m));
-        product::multiply((d.k, d.m, d.n), w, delta, dx, Lies::Columns(d.k), Start::Zero, finish, Split::Rows, threads);
+        let (sizes, lies) = ((d.k, d.m, d.n), Lies::Columns(d.k));
+        product::multiply(sizes, w, delta, dx, lies, Start::Zero, finish, Split::Rows, threads);
     }
 
-    fn weight_gradient(d: Dims, x: &[f32], delta: &[f32], into: Into, dw: &mut [f32], threads: usize) {
+    fn weight_gradient(d: Dims, x: Input<f32>, delta: &[f32], into: Into, dw: &mut [f32], threads: usize) {
+        let x = match x {
+            Input::Sparse(rows, samples) => {
+                return match into {
+                    Into::Descent(rate) => sparse::descend(rows, samples, d, delta, rate as f32, dw, threads),
+                    Into::Gradient => sparse::weight_gradient(rows, samples, d, delta, dw, threads),
+                };
+            }
+            Input::Dense(x) => x,
+        };
         if d.n <= ROWWISE_BATCH {
             let rate = match into {
                 Into::Gradient => None,
@@ -181,5 +269,8 @@ impl Products for f32 {
         let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
         product::multiply((d.k, d.n, d.m), x, delta, dw, Lies::Panels(d.k), Start::Zero, finish, split, threads);
     }
-}
 
+    fn softmax(z: &[f32], a: &mut [f32], units: usize) {
+        activation::softmax(z, a, units);
+    }
+}

@@ -4,15 +4,16 @@
 //! The loops neither fuse a multiplication with an addition nor reorder a sum: the same bits at every [`crate::simd::Level`].
 
 use crate::activation::Nonlinearity;
-use crate::dense::{Dims, Into, PANEL, Products, ROWWISE_BATCH};
+use crate::dense::{Dims, Input, Into, PANEL, Products, ROWWISE_BATCH};
 use crate::pool::{self, Shared};
 use crate::product::PARALLEL_FROM;
 use crate::simd::kernel;
+use std::borrow::Cow;
 
 impl Products for f64 {
     fn forward(
         d: Dims,
-        x: &[f64],
+        x: Input<f64>,
         w: &[f64],
         bias: &[f64],
         f: Option<Nonlinearity>,
@@ -20,6 +21,7 @@ impl Products for f64 {
         a: &mut [f64],
         threads: usize,
     ) {
+        let x = &*widened(x);
         match bias.len() {
             0 => z.fill(0.0),
             1 => z.fill(bias[0]),
@@ -62,7 +64,8 @@ impl Products for f64 {
         }
     }
 
-    fn weight_gradient(d: Dims, x: &[f64], delta: &[f64], into: Into, dw: &mut [f64], threads: usize) {
+    fn weight_gradient(d: Dims, x: Input<f64>, delta: &[f64], into: Into, dw: &mut [f64], threads: usize) {
+        let x = &*widened(x);
         let factors = match into {
             Into::Gradient => (0.0, 1.0),
             Into::Descent(rate) => (1.0, -rate),
@@ -77,11 +80,40 @@ impl Products for f64 {
             }
         }
     }
+
+    fn softmax(z: &[f64], a: &mut [f64], units: usize) {
+        for (z, a) in z.chunks_exact(units).zip(a.chunks_exact_mut(units)) {
+            softmax_row(z, a);
+        }
+    }
+}
+
+/// The inputs as rows of numbers. Lists hold f32 and serve f32; they are widened only if somebody asks for it.
+fn widened(x: Input<f64>) -> Cow<[f64]> {
+    match x {
+        Input::Dense(x) => Cow::Borrowed(x),
+        Input::Sparse(rows, samples) => {
+            let mut row = vec![0.0; rows.inputs()];
+            let wide = samples.iter().flat_map(|&sample| {
+                rows.write_row(sample, &mut row);
+                row.iter().copied().map(f64::from).collect::<Vec<_>>()
+            });
+            Cow::Owned(wide.collect())
+        }
+    }
 }
 
 /// The panels of w with their numbers.
 fn panels(d: Dims, w: &[f64]) -> impl Iterator<Item = (usize, &[f64])> {
     w[..d.weights()].chunks_exact((d.k * PANEL).max(1)).enumerate()
+}
+
+/// One row of softmax.
+fn softmax_row(z: &[f64], a: &mut [f64]) {
+    let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    a.iter_mut().zip(z).for_each(|(a, &z)| *a = (z - max).exp());
+    let sum: f64 = a.iter().sum();
+    a.iter_mut().for_each(|a| *a /= sum);
 }
 
 kernel! {

@@ -179,6 +179,31 @@ pub fn share(count: usize, unit: usize, t: usize, parts: usize) -> std::ops::Ran
     cut(t)..cut(t + 1)
 }
 
+/// Splits slices of one length over threads: calls `work` with the same share of each, and where it begins.
+///
+/// # Panics
+/// If the lengths differ, or `work` panics.
+pub fn shares_mut<T: Send, const N: usize>(
+    mut slices: [&mut [T]; N],
+    threads: usize,
+    work: impl Fn([&mut [T]; N], usize) + Sync,
+) {
+    /// Numbers from which another thread pays off, and a multiple of every cache line.
+    const UNIT: usize = 1 << 13;
+    let len = slices.first().map_or(0, |slice| slice.len());
+    assert!(slices.iter().all(|slice| slice.len() == len), "shares_mut: lengths differ");
+    let parts = threads.min((len / UNIT).max(1));
+    let shared = slices.each_mut().map(|slice| Shared::new(slice));
+    run(parts, |part| {
+        let share = share(len, 64, part, parts);
+        // SAFETY: shares of different parts do not overlap, and the slices are borrowed exclusively for the whole call.
+        let of_slice = |slice: Shared<T>| unsafe {
+            std::slice::from_raw_parts_mut(slice.get().add(share.start), share.len())
+        };
+        work(shared.map(of_slice), share.start);
+    });
+}
+
 /// Lends `len` numbers of this thread's own memory, aligned to a cache line, with arbitrary content.
 ///
 /// # Panics
@@ -196,8 +221,15 @@ pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) ->
 }
 
 /// A pointer that parts of one call share; each writes places of its own.
-#[derive(Clone, Copy)]
 pub(crate) struct Shared<T>(*mut T);
+
+// Not derived: that would ask for T: Copy.
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Shared<T> {}
 
 // SAFETY: it is only a pointer; every use argues for itself that parts touch disjoint places.
 unsafe impl<T: Send> Send for Shared<T> {}

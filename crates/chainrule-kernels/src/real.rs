@@ -73,6 +73,8 @@ pub trait Real:
     fn without_tiny(self) -> Self;
     /// 0 for a subnormal f32, else the number itself. For what optimizers remember of gradients long gone.
     fn without_subnormal(self) -> Self;
+    /// The same slice, if the type is f32: what only f32 has a kernel for.
+    fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]>;
     /// Little-endian bytes appended to `out`.
     fn write_le(self, out: &mut Vec<u8>);
     /// From exactly [`Real::BYTES`] little-endian bytes.
@@ -80,7 +82,7 @@ pub trait Real:
 }
 
 macro_rules! real {
-    ($t:ty, $name:literal, $erf:path, $tiny:expr, $subnormal:expr) => {
+    ($t:ty, $name:literal, $erf:path, $tiny:expr, $subnormal:expr, $as_f32:expr) => {
         impl Real for $t {
             const NAME: &'static str = $name;
             const EPSILON: f64 = <$t>::EPSILON as f64;
@@ -146,6 +148,9 @@ macro_rules! real {
             fn without_subnormal(self) -> Self {
                 if self.abs() < $subnormal { 0.0 } else { self }
             }
+            fn as_f32_mut(slice: &mut [Self]) -> Option<&mut [f32]> {
+                $as_f32(slice)
+            }
             fn write_le(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
@@ -158,5 +163,5 @@ macro_rules! real {
     };
 }
 
-real!(f32, "f32", libm::erff, 8.673_617_4e-19, f32::MIN_POSITIVE);
-real!(f64, "f64", libm::erf, 0.0, 0.0);
+real!(f32, "f32", libm::erff, crate::activation::TINY, f32::MIN_POSITIVE, Some);
+real!(f64, "f64", libm::erf, 0.0, 0.0, |_| None);

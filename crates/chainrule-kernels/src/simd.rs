@@ -120,6 +120,21 @@ pub(crate) fn run<K: pulp::WithSimd>(kernel: K) -> K::Output {
     }
 }
 
+/// Calls `work`, compiled for the current level: its plain loops become vectors as wide as the CPU has. Give it as
+/// `#[inline(always)] || …`. It neither fuses nor reorders, so the bits are the same at every level.
+#[inline(always)]
+pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    struct Plain<F>(F);
+    impl<R, F: FnOnce() -> R> pulp::WithSimd for Plain<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _: S) -> R {
+            (self.0)()
+        }
+    }
+    run(Plain(work))
+}
+
 /// a * b + c: rounded once where the CPU fuses the two, twice at [`Level::Portable`], where fusing would mean a call.
 #[inline(always)]
 pub(crate) fn mul_add<S: pulp::Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {

@@ -17,12 +17,13 @@
 //! Letters: `n` samples, `k` inputs, `m` units.
 
 use crate::activation::Nonlinearity;
-use crate::dense::{Dims, Into, PANEL};
+use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel, with_vectors};
 use crate::pool::{self, Shared};
 use crate::product::PARALLEL_FROM;
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Samples as lists of their nonzero inputs, in the order of the inputs.
@@ -388,18 +389,23 @@ pub(crate) fn scaled<S: Simd, const V: usize>(simd: S, rate: f32, mut delta: Pan
     delta
 }
 
-/// A batch's lists turned round: for each input the samples in which it is not zero. Its buffers are kept between batches.
-#[derive(Clone, Debug, Default)]
-pub struct ByInput {
-    /// Where each input's list begins; one more than there are inputs.
+/// A batch's lists turned round: for each input the samples in which it is not zero.
+#[derive(Debug, Default)]
+struct ByInput {
+    /// Where each input's list begins; two more than there are inputs.
     starts: Vec<u32>,
     /// (place in the batch, value)
     entries: Vec<(u32, f32)>,
 }
 
+thread_local! {
+    /// Kept between batches, so that a step does not allocate.
+    static BY_INPUT: RefCell<ByInput> = RefCell::default();
+}
+
 impl ByInput {
     /// Turns round the lists of `samples`.
-    pub fn gather(&mut self, rows: &SparseRows, samples: &[usize]) {
+    fn gather(&mut self, rows: &SparseRows, samples: &[usize]) {
         self.starts.clear();
         self.starts.resize(rows.inputs + 2, 0);
         for &sample in samples {
@@ -427,32 +433,38 @@ impl ByInput {
     }
 }
 
-/// dw = x^T delta for the batch in `lists`, or with [`Into::Descent`] w = w - rate x^T delta; `delta (n, m)`, all of dw is
-/// written.
+/// dw = x^T delta for `samples` of `rows`; `delta (n, m)`, `dw (k, m)` in panels, all of which is written.
+///
+/// Each row of dw is summed in registers over the samples that use it, in their order.
 ///
 /// # Panics
-/// If a slice is shorter than its shape.
-pub fn weight_gradient(lists: &ByInput, d: Dims, delta: &[f32], into: Into, dw: &mut [f32], threads: usize) {
-    assert!(lists.starts.len() == d.k + 2, "sparse: lists of another data set");
-    assert!(dw.len() >= d.weights() && delta.len() >= d.n * d.m, "sparse: short buffer");
-    let descend = match into {
-        Into::Gradient => None,
-        Into::Descent(rate) => Some(rate as f32),
-    };
-    let nonzeros = lists.starts[d.k] as usize;
-    let parts = parts(d.m, nonzeros, threads);
-    let dw = Shared::new(dw);
-    pool::run(parts, |part| {
-        for left in pool::share(d.m, PANEL, part, parts).step_by(PANEL) {
-            // SAFETY: dw has all panels of k rows, and parts have panels of their own.
-            let panel = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), PANEL * d.k) };
-            gradient_panel(lists, d.m, left, delta, descend, panel);
-        }
+/// As [`forward`].
+pub fn weight_gradient(
+    rows: &SparseRows,
+    samples: &[usize],
+    d: Dims,
+    delta: &[f32],
+    dw: &mut [f32],
+    threads: usize,
+) {
+    check(rows, samples, d, dw.len(), &[delta.len()]);
+    BY_INPUT.with_borrow_mut(|lists| {
+        lists.gather(rows, samples);
+        let lists = &*lists;
+        let parts = parts(d.m, lists.starts[d.k] as usize, threads);
+        let dw = Shared::new(dw);
+        pool::run(parts, |part| {
+            for left in pool::share(d.m, PANEL, part, parts).step_by(PANEL) {
+                // SAFETY: dw has all panels of k rows, and parts have panels of their own.
+                let panel = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), PANEL * d.k) };
+                gradient_panel(lists, d.m, left, delta, panel);
+            }
+        });
     });
 }
 
 kernel! {
-    fn gradient_panel<'a>(simd, lists: &'a ByInput, m: usize, left: usize, delta: &'a [f32], descend: Option<f32>, panel: &'a mut [f32]) {
+    fn gradient_panel<'a>(simd, lists: &'a ByInput, m: usize, left: usize, delta: &'a [f32], panel: &'a mut [f32]) {
         with_vectors!(S, V, {
             let whole = left + PANEL <= m;
             for (i, row) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
@@ -466,7 +478,7 @@ kernel! {
                         *sum = mul_add(simd, x, delta, *sum);
                     }
                 }
-                panel::finish_gradient(simd, sums, descend, row);
+                panel::store::<S, V>(row, sums);
             }
         });
     }

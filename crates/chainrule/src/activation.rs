@@ -2,6 +2,7 @@
 
 use crate::call::{Call, serde_as_text};
 use crate::{Error, Real, Result};
+use chainrule_kernels::activation::Nonlinearity;
 use std::fmt;
 use std::str::FromStr;
 
@@ -60,18 +61,22 @@ pub fn softplus<T: Real>(z: T) -> T {
 
 /// a(j) = e^(z(j) - max z) / sum: one sample's row, without overflow.
 pub fn softmax<T: Real>(z: &[T], a: &mut [T]) {
-    let max = z.iter().copied().fold(z[0], T::max);
-    let mut sum = T::default();
-    for (a, &z) in a.iter_mut().zip(z) {
-        *a = (z - max).exp();
-        sum += *a;
-    }
-    for a in a {
-        *a /= sum;
-    }
+    T::softmax(z, a, z.len());
 }
 
 impl Activation {
+    /// The kernels' name for it, if products compute it in passing; softmax and the others follow on their own.
+    pub fn fused(self) -> Option<Nonlinearity> {
+        match self {
+            Self::Identity => Some(Nonlinearity::Identity),
+            Self::Sigmoid => Some(Nonlinearity::Sigmoid),
+            Self::Tanh => Some(Nonlinearity::Tanh),
+            Self::Relu => Some(Nonlinearity::Relu),
+            Self::LeakyRelu { slope } if slope > 0.0 => Some(Nonlinearity::LeakyRelu(slope)),
+            _ => None,
+        }
+    }
+
     /// f(z) of one unit; softmax needs its whole row: [`softmax`].
     #[inline]
     pub fn value<T: Real>(self, z: T) -> T {
@@ -149,15 +154,11 @@ impl Activation {
         }
     }
 
-    /// a = f(z) for a batch, `z` and `a (n, units)`.
+    /// a = f(z) for a batch, `z` and `a (n, units)`, where no product has done it ([`Activation::fused`]).
     pub fn forward<T: Real>(self, z: &[T], a: &mut [T], units: usize) {
         match self {
             Self::Identity => a.copy_from_slice(z),
-            Self::Softmax => {
-                for (z, a) in z.chunks_exact(units).zip(a.chunks_exact_mut(units)) {
-                    softmax(z, a);
-                }
-            }
+            Self::Softmax => T::softmax(z, a, units),
             _ => {
                 for (a, &z) in a.iter_mut().zip(z) {
                     *a = self.value(z);

@@ -10,7 +10,7 @@
 use crate::Real;
 use crate::batch::Batch;
 use crate::network::{Network, Workspace};
-use chainrule_kernels::dense::{self, Dims};
+use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
 
 impl Network {
     /// The batch's loss, summed over samples (each times its weight), and BP1: delta(L).
@@ -45,7 +45,14 @@ impl Network {
     ///
     /// # Panics
     /// If `grads` or `params` is shorter than the layout.
-    pub fn backward<T: Real>(&self, params: &[T], x: &[T], ws: &mut Workspace<T>, grads: &mut [T]) {
+    pub fn backward<'a, T: Real>(
+        &self,
+        params: &[T],
+        x: impl Into<Input<'a, T>>,
+        ws: &mut Workspace<T>,
+        grads: &mut [T],
+    ) {
+        let x = x.into();
         for l in (0..self.spec.layers.len()).rev() {
             self.layer_gradient(l, x, ws, grads);
             if l > 0 {
@@ -55,12 +62,24 @@ impl Network {
     }
 
     /// BP3 and BP4 of layer `l`, from delta(l) and a(l-1).
-    pub(crate) fn layer_gradient<T: Real>(&self, l: usize, x: &[T], ws: &Workspace<T>, grads: &mut [T]) {
+    pub(crate) fn layer_gradient<T: Real>(&self, l: usize, x: Input<T>, ws: &Workspace<T>, grads: &mut [T]) {
+        let (weight, bias) = (self.layout.weight(l), self.layout.bias(l));
+        self.weight_gradient(l, x, ws, Destination::Gradient, &mut grads[weight]);
+        dense::bias_gradient(self.dims(l, ws.n), &ws.layers[l].delta, &mut grads[bias]);
+    }
+
+    /// BP4 of layer `l` into gradients, or straight into its weights.
+    pub(crate) fn weight_gradient<T: Real>(
+        &self,
+        l: usize,
+        x: Input<T>,
+        ws: &Workspace<T>,
+        into: Destination,
+        weights: &mut [T],
+    ) {
         let d = self.dims(l, ws.n);
-        let input = if l == 0 { x } else { ws.layers[l - 1].out(ws.dropping) };
-        let delta = &ws.layers[l].delta;
-        dense::weight_gradient(d, input, delta, &mut grads[self.layout.weight(l)], ws.threads);
-        dense::bias_gradient(d, delta, &mut grads[self.layout.bias(l)]);
+        let input = if l == 0 { x } else { Input::Dense(&ws.layers[l - 1].out(ws.dropping)[..d.n * d.k]) };
+        dense::weight_gradient(d, input, &ws.layers[l].delta, into, weights, ws.threads);
     }
 
     /// BP2: delta(l-1) from delta(l).
@@ -70,11 +89,17 @@ impl Network {
         let (below, here) = ws.layers.split_at_mut(l);
         let below = &mut below[l - 1];
         let delta = &mut below.delta[..size];
-        dense::input_gradient(d, &here[0].delta, &params[self.layout.weight(l)], delta, ws.threads);
-        if ws.dropping && !below.keep.is_empty() {
+        let f = self.spec.layers[l - 1].activation;
+        let drops = ws.dropping && !below.keep.is_empty();
+        let fused = if drops { None } else { f.fused().map(|f| (f, &below.a[..])) };
+        let weight = &params[self.layout.weight(l)];
+        dense::input_gradient(d, &here[0].delta, weight, fused, delta, ws.threads);
+        if drops {
             delta.iter_mut().zip(&below.keep).for_each(|(d, &keep)| *d *= keep);
         }
-        self.spec.layers[l - 1].activation.backward(&below.z[..size], &below.a[..size], delta);
+        if fused.is_none() {
+            f.backward(&below.z[..size], &below.a[..size], delta);
+        }
     }
 
     /// dL/dx of the last backward pass, `(n, inputs)`: the error carried on to the inputs, in the order of `x`.
@@ -83,10 +108,10 @@ impl Network {
     /// If `dx` is shorter than `n` samples.
     pub fn input_gradient<T: Real>(&self, params: &[T], ws: &Workspace<T>, dx: &mut [T]) {
         let weight = &params[self.layout.weight(0)];
-        dense::input_gradient(self.dims(0, ws.n), &ws.layers[0].delta, weight, dx, ws.threads);
+        dense::input_gradient(self.dims(0, ws.n), &ws.layers[0].delta, weight, None, dx, ws.threads);
     }
 
-    fn dims(&self, l: usize, n: usize) -> Dims {
+    pub(crate) fn dims(&self, l: usize, n: usize) -> Dims {
         Dims { n, k: self.spec.inputs_of(l), m: self.spec.layers[l].units }
     }
 }

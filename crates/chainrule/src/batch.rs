@@ -2,7 +2,10 @@
 
 use crate::dataset::{Dataset, Features, Targets, scaled};
 use crate::{Error, Real, Result};
+use chainrule_kernels::dense::Input;
+use chainrule_kernels::sparse::SparseRows;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How a data set's targets become the numbers y that outputs are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ impl TargetCoding {
 #[derive(Clone, Debug)]
 pub struct Batch<T> {
     x: Vec<T>,
+    /// Instead of x: lists of nonzero inputs, of which these samples.
+    lists: Option<Arc<SparseRows>>,
+    samples: Vec<usize>,
     y: Vec<T>,
     weights: Vec<T>,
     weighted: bool,
@@ -66,6 +72,8 @@ impl<T: Real> Batch<T> {
         };
         Self {
             x: vec![T::default(); capacity * inputs],
+            lists: None,
+            samples: Vec::with_capacity(capacity),
             y: vec![T::default(); capacity * outputs],
             weights: vec![T::from_f64(1.0); capacity],
             weighted: false,
@@ -76,11 +84,16 @@ impl<T: Real> Batch<T> {
         }
     }
 
+    /// As [`Batch::new`], but the inputs are read from lists of the nonzero ones: [`Batch::x`] is empty.
+    pub fn of_lists(data: &Dataset, lists: &Arc<SparseRows>, outputs: usize, capacity: usize) -> Self {
+        Self { x: Vec::new(), lists: Some(Arc::clone(lists)), ..Self::new(data, outputs, capacity) }
+    }
+
     /// A batch of the given numbers: `x (n, inputs)`, `y (n, outputs)`, without weights.
     pub fn from_parts(x: Vec<T>, y: Vec<T>, inputs: usize, outputs: usize) -> Self {
         let n = x.len() / inputs.max(1);
         let weights = vec![T::from_f64(1.0); n];
-        Self { x, y, weights, weighted: false, n, inputs, outputs, table: Vec::new() }
+        Self { x, lists: None, samples: Vec::new(), y, weights, weighted: false, n, inputs, outputs, table: Vec::new() }
     }
 
     /// Fills the batch with the samples at `indices`. `class_weights` holds a factor per class, or is empty.
@@ -97,9 +110,15 @@ impl<T: Real> Batch<T> {
         self.n = indices.len();
         self.weighted = data.sample_weights().is_some() || !class_weights.is_empty();
         let one = T::from_f64(1.0);
+        self.samples.clear();
         for (s, sample) in indices.enumerate() {
-            let x = &mut self.x[s * self.inputs..(s + 1) * self.inputs];
+            self.samples.push(sample);
+            let x = match &self.lists {
+                Some(_) => &mut [][..],
+                None => &mut self.x[s * self.inputs..(s + 1) * self.inputs],
+            };
             match data.features() {
+                _ if x.is_empty() => {}
                 Features::Bytes { values, .. } => {
                     let bytes = &values[sample * self.inputs..(sample + 1) * self.inputs];
                     for (x, &byte) in x.iter_mut().zip(bytes) {
@@ -110,6 +129,7 @@ impl<T: Real> Batch<T> {
             }
             let y = &mut self.y[s * self.outputs..(s + 1) * self.outputs];
             match (coding, data.targets()) {
+                (TargetCoding::Input, _) if x.is_empty() => data.write_row(sample, y),
                 (TargetCoding::Input, _) => y.copy_from_slice(x),
                 (TargetCoding::Constant(value), _) => y.fill(T::from_f64(value)),
                 (TargetCoding::OneHot, Targets::Classes { labels, .. }) => {
@@ -143,9 +163,17 @@ impl<T: Real> Batch<T> {
         self.n == 0
     }
 
-    /// Inputs, `(n, inputs)`.
+    /// Inputs, `(n, inputs)`; empty if they are read from lists.
     pub fn x(&self) -> &[T] {
-        &self.x[..self.n * self.inputs]
+        if self.lists.is_some() { &[] } else { &self.x[..self.n * self.inputs] }
+    }
+
+    /// The inputs as the first layer reads them.
+    pub fn input(&self) -> Input<'_, T> {
+        match &self.lists {
+            Some(lists) => Input::Sparse(lists, &self.samples),
+            None => Input::Dense(self.x()),
+        }
     }
 
     /// Targets, `(n, outputs)`.

@@ -2,6 +2,8 @@
 
 use crate::rng::{self, Stream};
 use crate::{Error, Real, Result};
+use chainrule_kernels::sparse::SparseRows;
+use std::sync::{Arc, OnceLock};
 
 /// The inputs of all samples, row-major `(samples, inputs)`, stored as compactly as the source allows.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +46,12 @@ pub struct Dataset {
     features: Features,
     targets: Targets,
     sample_weights: Option<Vec<f64>>,
+    /// Made when somebody first asks, then shared by all copies.
+    lists: OnceLock<Option<Arc<SparseRows>>>,
 }
+
+/// Share of nonzero inputs up to which lists of them beat rows of numbers (measured: `docs/speed.md`).
+pub const SPARSE_BELOW: f64 = 0.4;
 
 impl Features {
     fn len(&self) -> usize {
@@ -104,7 +111,7 @@ impl Dataset {
                 }
             }
         }
-        Ok(Self { name, shape, features, targets, sample_weights: None })
+        Ok(Self { name, shape, features, targets, sample_weights: None, lists: OnceLock::new() })
     }
 
     /// Gives each sample a weight in loss and gradient.
@@ -169,6 +176,30 @@ impl Dataset {
     /// The inputs as stored.
     pub fn features(&self) -> &Features {
         &self.features
+    }
+
+    /// Share of inputs that are not zero.
+    pub fn density(&self) -> f64 {
+        let nonzeros = match &self.features {
+            Features::Bytes { values, .. } => values.iter().filter(|&&byte| byte != 0).count(),
+            Features::Reals(values) => values.iter().filter(|&&value| value as f32 != 0.0).count(),
+        };
+        nonzeros as f64 / self.features.len() as f64
+    }
+
+    /// Lists of the nonzero inputs for f32, if those are few enough ([`SPARSE_BELOW`]) for lists to be faster.
+    pub fn lists(&self) -> Option<&Arc<SparseRows>> {
+        let make = || {
+            if self.density() > SPARSE_BELOW {
+                return None;
+            }
+            let lists = match &self.features {
+                Features::Bytes { values, scale } => SparseRows::from_bytes(values, self.inputs(), *scale),
+                Features::Reals(values) => SparseRows::from_reals(values, self.inputs()),
+            };
+            lists.map(Arc::new)
+        };
+        self.lists.get_or_init(make).as_ref()
     }
 
     /// The targets.

@@ -5,6 +5,7 @@ use crate::batch::{Batch, TargetCoding};
 use crate::dataset::Dataset;
 use crate::metrics::{Accuracy, Score};
 use crate::network::{Network, Workspace};
+use crate::plan;
 
 /// Samples per forward pass: buffers stay in cache, and results do not depend on the size of the data set.
 const CHUNK: usize = 256;
@@ -20,10 +21,7 @@ impl<T: Real> Evaluator<T> {
     /// Buffers for `data`.
     pub fn new(net: &Network, data: &Dataset, threads: usize) -> Self {
         let capacity = CHUNK.min(data.len());
-        Self {
-            ws: Workspace::new(net, capacity, threads),
-            batch: Batch::new(data, net.spec().outputs(), capacity),
-        }
+        Self { ws: Workspace::new(net, capacity, threads), batch: plan::batch(net, data, capacity) }
     }
 
     /// Calls `each` with every chunk after its forward pass.
@@ -37,7 +35,7 @@ impl<T: Real> Evaluator<T> {
     ) {
         for start in (0..data.len()).step_by(CHUNK) {
             self.batch.gather(data, coding, &[], start..data.len().min(start + CHUNK));
-            net.forward(params, self.batch.x(), &mut self.ws);
+            net.forward(params, self.batch.input(), &mut self.ws);
             each(&self.batch, &mut self.ws);
         }
     }

@@ -1,12 +1,15 @@
 //! Where each weight and bias lies in the one flat parameter vector.
 //!
-//! Gradients, optimizer state, checkpoints and sums over machines share this indexing. In memory the weights of
-//! layer l are kept by input, `(inputs, units)`; files and equations have W as `(units, inputs)`.
+//! Gradients, optimizer state, checkpoints and sums over machines share this indexing. In memory the weights of layer l are
+//! kept by input, in panels of 16 units, as the kernels read them ([`chainrule_kernels::dense`]); files and equations have W
+//! as `(units, inputs)`. Panels are filled up with zeros, and every group begins at a multiple of 16: gradients there are 0,
+//! so zeros they stay.
 
 use crate::Real;
 use crate::rng::{Stream, stream};
 use crate::spec::NetworkSpec;
 use crate::{Error, Result};
+use chainrule_kernels::dense::PANEL;
 use std::ops::Range;
 
 /// Places of the weights and biases of all layers in a flat vector.
@@ -22,6 +25,7 @@ struct LayerLayout {
     units: usize,
     weight: Range<usize>,
     bias: Range<usize>,
+    end: usize,
     train_weights: bool,
     train_bias: bool,
 }
@@ -33,14 +37,15 @@ impl Layout {
         let mut layers = Vec::with_capacity(spec.layers.len());
         for (l, layer) in spec.layers.iter().enumerate() {
             let inputs = spec.inputs_of(l);
-            let weight = len..len + inputs * layer.units;
+            let weight = len..len + inputs * layer.units.next_multiple_of(PANEL);
             let bias = weight.end..weight.end + layer.biases();
-            len = bias.end;
+            len = bias.end.next_multiple_of(PANEL);
             layers.push(LayerLayout {
                 inputs,
                 units: layer.units,
                 weight,
                 bias,
+                end: len,
                 train_weights: layer.train_weights,
                 train_bias: layer.train_bias,
             });
@@ -48,7 +53,7 @@ impl Layout {
         Self { layers, len }
     }
 
-    /// Length of the flat vector.
+    /// Length of the flat vector, padding included.
     #[allow(clippy::len_without_is_empty)] // a checked spec has parameters
     pub fn len(&self) -> usize {
         self.len
@@ -59,7 +64,7 @@ impl Layout {
         self.layers.len()
     }
 
-    /// Weights of layer `l`, `(inputs, units)`.
+    /// Weights of layer `l`, `(inputs, units)` in panels, padding included.
     pub fn weight(&self, l: usize) -> Range<usize> {
         self.layers[l].weight.clone()
     }
@@ -69,14 +74,15 @@ impl Layout {
         self.layers[l].bias.clone()
     }
 
-    /// All of layer `l`: its weights, then its biases.
+    /// All of layer `l`: its weights, then its biases, padding included.
     pub fn layer(&self, l: usize) -> Range<usize> {
-        self.layers[l].weight.start..self.layers[l].bias.end
+        self.layers[l].weight.start..self.layers[l].end
     }
 
     /// Index of the weight from input `i` to unit `j` of layer `l`: W(l) at row j, column i.
     pub fn weight_at(&self, l: usize, j: usize, i: usize) -> usize {
-        self.layers[l].weight.start + i * self.layers[l].units + j
+        let LayerLayout { inputs, weight, .. } = &self.layers[l];
+        weight.start + j / PANEL * PANEL * inputs + i * PANEL + j % PANEL
     }
 
     /// The shape of W(l) in files and equations: (units, inputs).
@@ -85,21 +91,23 @@ impl Layout {
     }
 
     /// The parts of layer `l` that training changes; neighbours are joined.
-    pub fn trainable(&self, l: usize) -> Vec<Range<usize>> {
+    pub fn trainable(&self, l: usize) -> Option<Range<usize>> {
         let layer = &self.layers[l];
         match (layer.train_weights, layer.train_bias) {
-            (true, true) => vec![self.layer(l)],
-            (true, false) => vec![layer.weight.clone()],
-            (false, true) => vec![layer.bias.clone()],
-            (false, false) => vec![],
+            (true, true) => Some(self.layer(l)),
+            (true, false) => Some(layer.weight.clone()),
+            (false, true) => Some(layer.bias.clone()),
+            (false, false) => None,
         }
     }
 
-    /// Parameter groups in order: name (`layers.0.weight`), its range.
-    pub fn groups(&self) -> Vec<(String, Range<usize>)> {
+    /// Parameter groups in order: name (`layers.0.weight`), and where each of its parameters lies, in the order of files.
+    pub fn groups(&self) -> Vec<(String, Vec<usize>)> {
         let of_layer = |(l, layer): (usize, &LayerLayout)| {
-            let weight = (format!("layers.{l}.weight"), layer.weight.clone());
-            let bias = (format!("layers.{l}.bias"), layer.bias.clone());
+            let (units, inputs) = (layer.units, layer.inputs);
+            let weights = (0..units * inputs).map(|at| self.weight_at(l, at / inputs, at % inputs)).collect();
+            let weight = (format!("layers.{l}.weight"), weights);
+            let bias = (format!("layers.{l}.bias"), layer.bias.clone().collect());
             if layer.bias.is_empty() { vec![weight] } else { vec![weight, bias] }
         };
         self.layers.iter().enumerate().flat_map(of_layer).collect()
@@ -172,19 +180,21 @@ mod tests {
         spec.layers[1].bias = BiasMode::None;
         spec.layers[2].train_weights = false;
         let layout = Layout::new(&spec);
-        assert_eq!(layout.len(), spec.parameters());
-        let mut end = 0;
-        for (_, range) in layout.groups() {
-            assert_eq!(range.start, end);
-            end = range.end;
+        let mut seen = vec![false; layout.len()];
+        for (name, group) in layout.groups() {
+            for index in group {
+                assert!(!seen[index], "{name}: place {index} is taken");
+                seen[index] = true;
+            }
         }
-        assert_eq!(end, layout.len());
-        assert_eq!(layout.trainable(2), vec![layout.bias(2)]);
+        assert_eq!(seen.iter().filter(|&&seen| seen).count(), spec.parameters());
+        assert!((0..3).all(|l| layout.weight(l).start.is_multiple_of(PANEL)));
+        assert_eq!(layout.trainable(2), Some(layout.bias(2)));
 
         let weight: Vec<f64> = (0..6).map(f64::from).collect(); // rows of units: [0 1 2], [3 4 5]
         let mut params = vec![0.0; layout.len()];
         layout.import_weight(0, &weight, &mut params).unwrap();
-        assert_eq!(params[..6], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!([params[0], params[1], params[2], params[16], params[17]], [0.0, 3.0, 0.0, 1.0, 4.0]);
         assert_eq!(params[layout.weight_at(0, 1, 2)], 5.0);
         assert_eq!(layout.export_weight(0, &params), weight);
         assert!(layout.import_weight(0, &weight[1..], &mut params).is_err());

@@ -22,6 +22,7 @@
 //! | [`regularize`] | penalties, clipping, max-norm |
 //! | [`config`] | how a network is trained, every choice made |
 //! | [`recipe`], [`resolve`] | settings as a user writes them, and how open ones are decided |
+//! | [`plan`] | which kernels a run's steps use |
 //! | [`step`], [`train`] | one step; all of them |
 //! | [`evaluate`], [`metrics`] | answers and what they are worth |
 //! | [`observer`] | who watches a run |
@@ -49,6 +50,7 @@ pub mod regularize;
 pub mod config;
 pub mod recipe;
 pub mod resolve;
+pub mod plan;
 pub mod step;
 pub mod train;
 pub mod evaluate;
@@ -58,10 +60,11 @@ pub mod reduce;
 pub mod rng;
 pub mod error;
 
-// Helpers: the notation of settings, numbers in JSON, the state of a run (seen through `train`).
+// Helpers: the notation of settings, numbers in JSON, the state of a run and its whole steps (seen through `train`).
 mod call;
 mod number;
 mod state;
+mod whole;
 
 pub use chainrule_kernels::{Real, simd};
 pub use dataset::{Dataset, Features, Targets};

@@ -4,7 +4,7 @@ use crate::layout::Layout;
 use crate::rng::Rng;
 use crate::spec::NetworkSpec;
 use crate::{Real, Result};
-use chainrule_kernels::dense::{self, Dims};
+use chainrule_kernels::dense::{self, Dims, Input};
 use rand::RngExt;
 
 /// A checked spec with the places of its parameters. Holds no numbers: those are in a flat vector beside it.
@@ -127,20 +127,27 @@ impl Network {
         self.layout.init(&self.spec, seed)
     }
 
-    /// z(l) = W(l) a(l-1) + b(l), a(l) = f(z(l)) for every layer. `x` is `(n, inputs)`, n up to the capacity.
+    /// z(l) = W(l) a(l-1) + b(l), a(l) = f(z(l)) for every layer. `x` is `(n, inputs)`, n up to the capacity, or lists of
+    /// nonzero inputs.
     ///
     /// # Panics
     /// If `x` holds more samples than the workspace, or `params` is shorter than the layout.
-    pub fn forward<T: Real>(&self, params: &[T], x: &[T], ws: &mut Workspace<T>) {
-        self.forward_from(0, params, x, ws, None);
+    pub fn forward<'a, T: Real>(&self, params: &[T], x: impl Into<Input<'a, T>>, ws: &mut Workspace<T>) {
+        self.forward_from(0, params, x.into(), ws, None);
     }
 
     /// [`Network::forward`] with units dropped at random, for training.
     ///
     /// # Panics
     /// As [`Network::forward`].
-    pub fn forward_dropping<T: Real>(&self, params: &[T], x: &[T], ws: &mut Workspace<T>, rng: &mut Rng) {
-        self.forward_from(0, params, x, ws, Some(rng));
+    pub fn forward_dropping<'a, T: Real>(
+        &self,
+        params: &[T],
+        x: impl Into<Input<'a, T>>,
+        ws: &mut Workspace<T>,
+        rng: &mut Rng,
+    ) {
+        self.forward_from(0, params, x.into(), ws, Some(rng));
     }
 
     /// The layers from `first` on; those before it keep what the workspace holds.
@@ -148,11 +155,11 @@ impl Network {
         &self,
         first: usize,
         params: &[T],
-        x: &[T],
+        x: Input<T>,
         ws: &mut Workspace<T>,
         mut rng: Option<&mut Rng>,
     ) {
-        let n = x.len() / self.spec.inputs();
+        let n = x.samples(self.spec.inputs());
         assert!(n <= ws.capacity, "{n} samples in a workspace for {}", ws.capacity);
         ws.n = n;
         ws.dropping = rng.is_some();
@@ -162,10 +169,13 @@ impl Network {
             let here = &mut from_l[0];
             let d = Dims { n, k: self.spec.inputs_of(l), m: layer.units };
             let size = n * layer.units;
-            let input = before.last().map_or(x, |below| below.out(ws.dropping));
+            let input = before.last().map_or(x, |below| Input::Dense(&below.out(ws.dropping)[..n * d.k]));
             let (weight, bias) = (&params[self.layout.weight(l)], &params[self.layout.bias(l)]);
-            dense::forward(d, input, weight, bias, &mut here.z, ws.threads);
-            layer.activation.forward(&here.z[..size], &mut here.a[..size], layer.units);
+            let fused = layer.activation.fused();
+            dense::forward(d, input, weight, bias, fused, &mut here.z, &mut here.a, ws.threads);
+            if fused.is_none() {
+                layer.activation.forward(&here.z[..size], &mut here.a[..size], layer.units);
+            }
             if let Some(rng) = rng.as_deref_mut()
                 && layer.dropout > 0.0
             {

@@ -14,7 +14,13 @@ pub enum Signal {
 
 /// Is told of every step and epoch; may read the trainer and stop it.
 pub trait Observer<T: Real> {
-    /// After each step.
+    /// How many steps may be made before [`Observer::on_step`] is called again, from 1; `step` have been made. Few let it
+    /// react soon; many let the kernels work undisturbed.
+    fn patience(&mut self, _step: u64) -> u64 {
+        1
+    }
+
+    /// After each step, or after several: at most [`Observer::patience`], never beyond the end of an epoch.
     fn on_step(&mut self, _trainer: &Trainer<T>) -> Signal {
         Signal::Continue
     }
@@ -29,4 +35,8 @@ pub trait Observer<T: Real> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-impl<T: Real> Observer<T> for Silent {}
+impl<T: Real> Observer<T> for Silent {
+    fn patience(&mut self, _step: u64) -> u64 {
+        u64::MAX
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::call::{Call, serde_as_text};
 use crate::{Error, Real, Result};
+use chainrule_kernels::{pool, simd};
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -98,10 +99,12 @@ impl Optimizer {
         state.t += 1;
     }
 
-    /// Updates the parameters in `range` by their gradients: `grads` are sums, divided here, once, by `n`.
+    /// Updates the parameters in `range` by their gradients: `grads` are sums, divided here, once, by `n`. One pass over the
+    /// vectors, split over threads where that pays off.
     ///
     /// # Panics
     /// If the range lies outside the vectors.
+    #[allow(clippy::too_many_arguments)]
     pub fn update<T: Real>(
         self,
         state: &mut OptimizerState<T>,
@@ -110,58 +113,133 @@ impl Optimizer {
         range: Range<usize>,
         n: f64,
         lr: f64,
+        threads: usize,
     ) {
-        let real = T::from_f64;
-        let (n, step) = (real(n), real(lr));
-        let one = real(1.0);
-        let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
         let w = &mut params[range.clone()];
-        let g = grads[range.clone()].iter().map(|&sum| sum / n);
-        match (self, slots.next(), slots.next()) {
-            (Self::Sgd { momentum, nesterov }, Some(v), _) => {
+        let g = &grads[range.clone()];
+        let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
+        let rule = Rule { optimizer: self, t: state.t, n: T::from_f64(n), lr };
+        match (slots.next(), slots.next()) {
+            (None, _) => pool::shares_mut([w], threads, |[w], at| rule.plain(w, &g[at..])),
+            (Some(first), None) => {
+                pool::shares_mut([w, first], threads, |[w, first], at| rule.one_slot(w, first, &g[at..]));
+            }
+            (Some(first), Some(second)) => pool::shares_mut([w, first, second], threads, |[w, first, second], at| {
+                rule.two_slots(w, first, second, &g[at..]);
+            }),
+        }
+    }
+}
+
+/// An optimizer at one step: how it changes the parameters of a share, whose vectors begin together.
+#[derive(Clone, Copy)]
+struct Rule<T> {
+    optimizer: Optimizer,
+    t: u64,
+    n: T,
+    lr: f64,
+}
+
+impl<T: Real> Rule<T> {
+    /// w -= lr g
+    fn plain(self, w: &mut [T], g: &[T]) {
+        let (n, step) = (self.n, T::from_f64(self.lr));
+        simd::vectorized(
+            #[inline(always)]
+            || w.iter_mut().zip(g).for_each(|(w, &sum)| *w -= step * (sum / n)),
+        );
+    }
+
+    /// SGD with momentum, RMSprop without, AdaGrad.
+    fn one_slot(self, w: &mut [T], slot: &mut [T], g: &[T]) {
+        let real = T::from_f64;
+        let (n, step) = (self.n, real(self.lr));
+        let all = w.iter_mut().zip(g).zip(slot);
+        match self.optimizer {
+            Optimizer::Sgd { momentum, nesterov } => {
                 let mu = real(momentum);
-                for ((w, g), v) in w.iter_mut().zip(g).zip(v) {
-                    *v = (mu * *v + g).without_subnormal();
-                    *w -= step * if nesterov { g + mu * *v } else { *v };
-                }
+                simd::vectorized(
+                    #[inline(always)]
+                    || {
+                        for ((w, &sum), v) in all {
+                            let g = sum / n;
+                            *v = (mu * *v + g).without_subnormal();
+                            *w -= step * if nesterov { g + mu * *v } else { *v };
+                        }
+                    },
+                );
             }
-            (Self::RmsProp { alpha, eps, momentum }, Some(s), v) => {
-                let (alpha, keep, eps, mu) = (real(alpha), real(1.0 - alpha), real(eps), real(momentum));
-                let mut v = v.map(|v| v.iter_mut());
-                for ((w, g), s) in w.iter_mut().zip(g).zip(s) {
-                    *s = (alpha * *s + keep * g * g).without_subnormal();
-                    let scaled = g / (s.sqrt() + eps);
-                    *w -= step
-                        * match v.as_mut().and_then(Iterator::next) {
-                            None => scaled,
-                            Some(v) => {
-                                *v = (mu * *v + scaled).without_subnormal();
-                                *v
-                            }
-                        };
-                }
+            Optimizer::RmsProp { alpha, eps, .. } => {
+                let (alpha, keep, eps) = (real(alpha), real(1.0 - alpha), real(eps));
+                simd::vectorized(
+                    #[inline(always)]
+                    || {
+                        for ((w, &sum), s) in all {
+                            let g = sum / n;
+                            *s = (alpha * *s + keep * g * g).without_subnormal();
+                            *w -= step * (g / (s.sqrt() + eps));
+                        }
+                    },
+                );
             }
-            (Self::AdaGrad { eps }, Some(s), _) => {
+            Optimizer::AdaGrad { eps } => {
                 let eps = real(eps);
-                for ((w, g), s) in w.iter_mut().zip(g).zip(s) {
-                    *s += g * g;
-                    *w -= step * g / (s.sqrt() + eps);
-                }
+                simd::vectorized(
+                    #[inline(always)]
+                    || {
+                        for ((w, &sum), s) in all {
+                            let g = sum / n;
+                            *s += g * g;
+                            *w -= step * g / (s.sqrt() + eps);
+                        }
+                    },
+                );
             }
-            (Self::Adam { beta1, beta2, eps, weight_decay }, Some(m), Some(s)) => {
-                let t = state.t as i32;
+            Optimizer::Adam { .. } | Optimizer::Lbfgs { .. } => unreachable!("they have two slots, or none"),
+        }
+    }
+
+    /// RMSprop with momentum, Adam.
+    fn two_slots(self, w: &mut [T], first: &mut [T], second: &mut [T], g: &[T]) {
+        let real = T::from_f64;
+        let n = self.n;
+        let all = w.iter_mut().zip(g).zip(first).zip(second);
+        match self.optimizer {
+            Optimizer::RmsProp { alpha, eps, momentum } => {
+                let (alpha, keep, eps, mu) = (real(alpha), real(1.0 - alpha), real(eps), real(momentum));
+                let step = real(self.lr);
+                simd::vectorized(
+                    #[inline(always)]
+                    || {
+                        for (((w, &sum), s), v) in all {
+                            let g = sum / n;
+                            *s = (alpha * *s + keep * g * g).without_subnormal();
+                            *v = (mu * *v + g / (s.sqrt() + eps)).without_subnormal();
+                            *w -= step * *v;
+                        }
+                    },
+                );
+            }
+            Optimizer::Adam { beta1, beta2, eps, weight_decay } => {
+                let t = self.t as i32;
                 let (b1, b2, eps) = (real(beta1), real(beta2), real(eps));
                 let (keep1, keep2) = (real(1.0 - beta1), real(1.0 - beta2));
-                let step = real(lr / (1.0 - beta1.powi(t)));
+                let step = real(self.lr / (1.0 - beta1.powi(t)));
                 let correction = real((1.0 - beta2.powi(t)).sqrt());
-                let shrink = one - real(lr * weight_decay);
-                for (((w, g), m), s) in w.iter_mut().zip(g).zip(m).zip(s) {
-                    *m = (b1 * *m + keep1 * g).without_subnormal();
-                    *s = (b2 * *s + keep2 * g * g).without_subnormal();
-                    *w = *w * shrink - step * *m / (s.sqrt() / correction + eps);
-                }
+                let shrink = real(1.0) - real(self.lr * weight_decay);
+                simd::vectorized(
+                    #[inline(always)]
+                    || {
+                        for (((w, &sum), m), s) in all {
+                            let g = sum / n;
+                            *m = (b1 * *m + keep1 * g).without_subnormal();
+                            *s = (b2 * *s + keep2 * g * g).without_subnormal();
+                            *w = *w * shrink - step * *m / (s.sqrt() / correction + eps);
+                        }
+                    },
+                );
             }
-            _ => w.iter_mut().zip(g).for_each(|(w, g)| *w -= step * g),
+            _ => unreachable!("they have one slot, or none"),
         }
     }
 }
@@ -258,7 +336,7 @@ mod tests {
             let mut w = [1.0f64];
             for _ in 0..steps {
                 optimizer.begin(&mut state);
-                optimizer.update(&mut state, &mut w, &[8.0], 0..1, 4.0, lr);
+                optimizer.update(&mut state, &mut w, &[8.0], 0..1, 4.0, lr, 1);
             }
             w[0]
         };

@@ -79,7 +79,7 @@ impl Regularize {
     /// Scales the gradient down to `clip_norm`; `grads` are sums over a batch of total weight `n`.
     pub fn clip<T: Real>(&self, layout: &Layout, grads: &mut [T], n: f64) {
         let Some(limit) = self.clip_norm else { return };
-        let trainable = || (0..layout.layers()).flat_map(|l| layout.trainable(l));
+        let trainable = || (0..layout.layers()).filter_map(|l| layout.trainable(l));
         let square_sum: f64 =
             trainable().flat_map(|range| &grads[range]).map(|g| (g.to_f64() / n).powi(2)).sum();
         let factor = limit / (square_sum.sqrt() + 1e-6); // 1e-6 as in PyTorch

@@ -154,7 +154,8 @@ impl<T: Real> Trainer<'_, T> {
             self.optimizer.slots = optimizer.into_iter().map(|(_, vector)| vector).collect();
         }
         self.optimizer.t = optimizer_steps;
-        (self.params, self.best_params, self.progress) = (params, best, progress);
+        self.params.copy_from_slice(&params);
+        (self.best_params, self.progress) = (best, progress);
         self.next_order_rng = self.progress.order_rng.clone();
         if self.progress.position > 0 {
             self.draw_order();
@@ -171,7 +172,7 @@ impl<T: Real> Trainer<'_, T> {
         });
         Snapshot {
             progress: self.progress.clone(),
-            params: self.params.clone(),
+            params: self.params.to_vec(),
             optimizer: slots.chain(pairs).collect(),
             optimizer_steps: self.optimizer.t,
             best: self.best_params.clone(),

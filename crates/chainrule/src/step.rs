@@ -1,12 +1,14 @@
-//! One training step: the five calls.
+//! One training step: the five calls, or four of them and an update in place.
 
 use crate::batch::Batch;
 use crate::config::{TrainConfig, UpdateOrder};
 use crate::network::{Network, Workspace};
 use crate::optimizer::OptimizerState;
+use crate::plan::Way;
 use crate::reduce::Reduce;
 use crate::rng::Rng;
 use crate::{Error, Real, Result};
+use chainrule_kernels::dense::{self, Into as Destination};
 
 /// What a step found out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +29,8 @@ pub struct StepContext<'a> {
     pub samples: usize,
     /// Learning rate of this step.
     pub learning_rate: f64,
+    /// [`Way::InPlace`], or the five calls.
+    pub way: Way,
 }
 
 /// One update from one batch: forward, loss, backward, reduce, update.
@@ -46,14 +50,14 @@ pub fn step<T: Real>(
     rng: &mut Rng,
 ) -> Result<StepLoss> {
     let (net, config) = (c.net, c.config);
-    net.forward_dropping(params, batch.x(), ws, rng);
+    net.forward_dropping(params, batch.input(), ws, rng);
     let mut loss = net.loss(batch, ws);
     let mut n = batch.total_weight();
     let layers = net.layout().layers();
-    if config.update_order == UpdateOrder::OutputFirst {
+    if config.update_order == UpdateOrder::OutputFirst || c.way == Way::InPlace {
         reduce.sum(&mut [], &mut loss, &mut n)?;
     } else {
-        net.backward(params, batch.x(), ws, grads);
+        net.backward(params, batch.input(), ws, grads);
         reduce.sum(grads, &mut loss, &mut n)?;
     }
     if !loss.is_finite() {
@@ -63,9 +67,13 @@ pub fn step<T: Real>(
         return Ok(StepLoss { sum: loss, weight: n }); // every sample of the batch weighs nothing
     }
     config.optimizer.begin(optimizer);
+    if c.way == Way::InPlace {
+        descend_in_place(c, params, batch, ws, grads, n)?;
+        return Ok(StepLoss { sum: loss, weight: n });
+    }
     if config.update_order == UpdateOrder::OutputFirst {
         for l in (0..layers).rev() {
-            net.layer_gradient(l, batch.x(), ws, grads);
+            net.layer_gradient(l, batch.input(), ws, grads);
             // Loss and n are summed already.
             reduce.sum(&mut grads[net.layout().layer(l)], &mut 0.0, &mut 0.0)?;
             check_finite(net, l, "gradient", grads)?;
@@ -88,6 +96,48 @@ pub fn step<T: Real>(
     Ok(StepLoss { sum: loss, weight: n })
 }
 
+/// Plain gradient descent: all deltas first (BP2), then each layer's BP4 is subtracted from its weights as it is computed.
+/// A gradient is finite if its deltas are and nothing overflows; the latter shows in the next loss.
+fn descend_in_place<T: Real>(
+    c: &StepContext,
+    params: &mut [T],
+    batch: &Batch<T>,
+    ws: &mut Workspace<T>,
+    grads: &mut [T],
+    n: f64,
+) -> Result<()> {
+    let (net, layout) = (c.net, c.net.layout());
+    for l in (0..layout.layers()).rev() {
+        if let Some(bad) = first_not_finite(ws.delta(l)) {
+            return Err(fault("delta", bad.to_f64(), net.spec().layer_name(l)));
+        }
+        if l > 0 {
+            net.carry_back(l, params, ws);
+        }
+    }
+    let rate = c.learning_rate / n;
+    for (l, layer) in net.spec().layers.iter().enumerate() {
+        if layer.train_weights {
+            net.weight_gradient(l, batch.input(), ws, Destination::Descent(rate), &mut params[layout.weight(l)]);
+        }
+        if layer.train_bias {
+            let bias = layout.bias(l);
+            dense::bias_gradient(net.dims(l, ws.n), &ws.layers[l].delta, &mut grads[bias.clone()]);
+            for (b, &g) in params[bias.clone()].iter_mut().zip(&grads[bias]) {
+                *b -= T::from_f64(rate) * g;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first number that is infinite or NaN. Without an early exit inside a chunk the test runs as vectors.
+fn first_not_finite<T: Real>(values: &[T]) -> Option<T> {
+    let finite = |chunk: &[T]| chunk.iter().fold(true, |all, v| all & v.is_finite());
+    let bad = values.chunks(256).find(|chunk| !finite(chunk))?;
+    bad.iter().copied().find(|v| !v.is_finite())
+}
+
 fn update_layer<T: Real>(
     c: &StepContext,
     l: usize,
@@ -96,8 +146,8 @@ fn update_layer<T: Real>(
     optimizer: &mut OptimizerState<T>,
     n: f64,
 ) -> Result<()> {
-    for range in c.net.layout().trainable(l) {
-        c.config.optimizer.update(optimizer, params, grads, range, n, c.learning_rate);
+    if let Some(range) = c.net.layout().trainable(l) {
+        c.config.optimizer.update(optimizer, params, grads, range, n, c.learning_rate, c.config.threads);
     }
     if c.net.spec().layers[l].train_weights {
         c.config.regularize.limit_norms(c.net.layout(), l, params);
@@ -107,11 +157,10 @@ fn update_layer<T: Real>(
 
 /// The error of a loss that is not finite: the first layer whose z or a is not.
 pub(crate) fn forward_fault<T: Real>(net: &Network, ws: &Workspace<T>, loss: f64) -> Error {
-    let bad = |values: &[T]| values.iter().find(|v| !v.is_finite()).map(|v| v.to_f64());
     for l in 0..net.layout().layers() {
         for (quantity, values) in [("pre-activation z", ws.z(l)), ("activation a", ws.a(l))] {
-            if let Some(value) = bad(values) {
-                return fault(quantity, value, net.spec().layer_name(l));
+            if let Some(value) = first_not_finite(values) {
+                return fault(quantity, value.to_f64(), net.spec().layer_name(l));
             }
         }
     }
@@ -122,11 +171,7 @@ pub(crate) fn forward_fault<T: Real>(net: &Network, ws: &Workspace<T>, loss: f64
 /// gradients do.
 pub(crate) fn check_finite<T: Real>(net: &Network, l: usize, what: &str, values: &[T]) -> Result<()> {
     for (part, range) in [("weight", net.layout().weight(l)), ("bias", net.layout().bias(l))] {
-        // Without an early exit inside a chunk the test runs as vectors.
-        let finite = |chunk: &[T]| chunk.iter().fold(true, |all, v| all & v.is_finite());
-        if !values[range.clone()].chunks(256).all(finite)
-            && let Some(value) = values[range].iter().find(|v| !v.is_finite())
-        {
+        if let Some(value) = first_not_finite(&values[range]) {
             return Err(fault(&format!("{part} {what}"), value.to_f64(), net.spec().layer_name(l)));
         }
     }

@@ -11,11 +11,14 @@ use crate::metrics::Score;
 use crate::network::{Network, Workspace};
 use crate::observer::{Observer, Signal};
 use crate::optimizer::{Optimizer, OptimizerState};
+use crate::plan::{self, Plan, Way};
 use crate::reduce::Alone;
 use crate::rng::{self, Rng};
 use crate::state::{Best, Running};
 use crate::step::{self, StepContext, StepLoss};
+use crate::whole::WholeSteps;
 use crate::{Error, Real, Result};
+use chainrule_kernels::memory::Aligned;
 
 /// The data sets of a run. The test set is only ever looked at: it chooses nothing.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,9 @@ pub struct Trainer<'d, T: Real> {
     pub(crate) net: Network,
     pub(crate) config: TrainConfig,
     pub(crate) sets: Sets<'d>,
-    pub(crate) params: Vec<T>,
+    pub(crate) params: Aligned<T>,
+    pub(crate) plan: Plan,
+    pub(crate) whole: Option<WholeSteps>,
     pub(crate) best_params: Option<Vec<T>>,
     pub(crate) progress: Progress,
     pub(crate) optimizer: OptimizerState<T>,
@@ -69,6 +74,9 @@ impl<'d, T: Real> Trainer<'d, T> {
             None => net.init(config.seed)?,
         };
         let progress = Progress::new(config.seed);
+        let plan = Plan::new::<T>(&net, &config, sets.train);
+        let whole = (plan.way == Way::WholeSteps).then(|| WholeSteps::new(&net, &config, sets.train)).flatten();
+        let params = Aligned::from(&*params);
         let capacity = config.batch_size.of(sets.train.len());
         let evaluator = |data: &Dataset| Evaluator::new(&net, data, config.threads);
         Ok(Self {
@@ -76,7 +84,9 @@ impl<'d, T: Real> Trainer<'d, T> {
             memory: Memory::default(),
             order: (0..sets.train.len()).collect(),
             next_order_rng: progress.order_rng.clone(),
-            batch: Batch::new(sets.train, net.spec().outputs(), capacity),
+            batch: plan::batch(&net, sets.train, capacity),
+            whole,
+            plan,
             ws: Workspace::new(&net, capacity, config.threads),
             grads: vec![T::default(); params.len()],
             train_evaluator: config.evaluate_train.then(|| evaluator(sets.train)),
@@ -99,6 +109,11 @@ impl<'d, T: Real> Trainer<'d, T> {
     /// How it is trained.
     pub fn config(&self) -> &TrainConfig {
         &self.config
+    }
+
+    /// Which kernels its steps use.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
     /// Where the run stands.
@@ -148,7 +163,7 @@ impl<'d, T: Real> Trainer<'d, T> {
                 self.progress.ending = Some(Ending::Finished);
                 break;
             }
-            let converged = self.step()?;
+            let converged = self.steps(observer.patience(self.progress.step))?;
             let epoch_over = self.progress.position >= self.samples();
             let last_step = converged || self.progress.step >= self.total_steps();
             if epoch_over || last_step {
@@ -167,12 +182,51 @@ impl<'d, T: Real> Trainer<'d, T> {
         Ok(self.progress.ending.unwrap_or(Ending::Finished))
     }
 
-    /// One step; true if L-BFGS found a minimum.
-    fn step(&mut self) -> Result<bool> {
+    /// Up to `most` steps of the current epoch; true if L-BFGS found a minimum.
+    fn steps(&mut self, most: u64) -> Result<bool> {
         if self.progress.position == 0 {
             self.progress.order_rng = self.next_order_rng.clone();
             self.draw_order();
         }
+        if self.whole_steps(most) {
+            return Ok(false);
+        }
+        self.step()
+    }
+
+    /// As many steps as one call of the kernel makes, if the plan has it; false if it made none.
+    fn whole_steps(&mut self, most: u64) -> bool {
+        let (planned, samples) = (self.total_steps(), self.samples());
+        let (Some(whole), Some(params)) = (&mut self.whole, T::as_f32_mut(&mut self.params)) else { return false };
+        let (config, progress) = (&self.config, &self.progress);
+        let steps = most.min(planned - progress.step).min(whole.most_steps() as u64) as usize;
+        let start = progress.position;
+        let batch_size = self.ws.capacity();
+        let end = start.saturating_add(steps.saturating_mul(batch_size)).min(samples);
+        let (epoch, step, plateau) = (progress.epoch, progress.step, progress.plateau);
+        let rate = |at: usize| {
+            config.learning_rate * config.schedule.factor(step + at as u64, epoch, planned, &plateau)
+        };
+        let made = whole.run(params, self.sets.train, config, &self.order[start..end], rate);
+        if made.steps == 0 {
+            return false; // the step finds out what is not finite
+        }
+        self.optimizer.t += made.steps as u64;
+        let progress = &mut self.progress;
+        let running = &mut progress.running;
+        running.loss += made.loss;
+        running.weight += made.samples as f64;
+        running.correct += made.correct;
+        running.samples += made.samples;
+        running.last_batch_loss = made.last_batch_loss;
+        running.learning_rate = rate(made.steps - 1);
+        progress.position = start + made.samples;
+        progress.step += made.steps as u64;
+        true
+    }
+
+    /// One step; true if L-BFGS found a minimum.
+    fn step(&mut self) -> Result<bool> {
         let start = self.progress.position;
         let end = (start + self.ws.capacity()).min(self.samples());
         let indices = self.order[start..end].iter().copied();
@@ -193,6 +247,7 @@ impl<'d, T: Real> Trainer<'d, T> {
                 config: &self.config,
                 samples: self.sets.train.len(),
                 learning_rate,
+                way: self.plan.way,
             };
             step::step(
                 &context,
@@ -227,12 +282,12 @@ impl<'d, T: Real> Trainer<'d, T> {
         let mut first = None;
         let progress =
             lbfgs::step(&mut self.params, &mut self.memory, history, first_step, |params, grads| {
-                net.forward(params, batch.x(), ws);
+                net.forward(params, batch.input(), ws);
                 let sum = net.loss(batch, ws);
                 if first.is_none() && !sum.is_finite() {
                     return Err(step::forward_fault(net, ws, sum)); // later ones are trial points: not yet steps
                 }
-                net.backward(params, batch.x(), ws, grads);
+                net.backward(params, batch.input(), ws, grads);
                 if first.is_none() {
                     let check = |l| step::check_finite(net, l, "gradient", grads);
                     (0..layout.layers()).rev().try_for_each(check)?;
@@ -242,7 +297,7 @@ impl<'d, T: Real> Trainer<'d, T> {
                     regularize.add_penalties(layout, l, params, grads, n, samples);
                 }
                 let mut trained = vec![T::default(); grads.len()]; // frozen parameters have no direction
-                for range in (0..layout.layers()).flat_map(|l| layout.trainable(l)) {
+                for range in (0..layout.layers()).filter_map(|l| layout.trainable(l)) {
                     for (mean, &sum) in trained[range.clone()].iter_mut().zip(&grads[range]) {
                         *mean = sum / T::from_f64(n);
                     }
@@ -251,7 +306,7 @@ impl<'d, T: Real> Trainer<'d, T> {
                 Ok(sum / n + regularize.value(layout, params, samples))
             })?;
         // The buffers hold a trial point: the running accuracy is that of the point reported.
-        net.forward(&self.params, batch.x(), ws);
+        net.forward(&self.params, batch.input(), ws);
         self.optimizer.t += 1;
         let loss = StepLoss { sum: first.unwrap_or(f64::NAN), weight: n };
         Ok((loss, progress == lbfgs::Progress::Converged))
@@ -295,7 +350,7 @@ impl<'d, T: Real> Trainer<'d, T> {
             let better = |value: f64| value.is_finite() && best.value.is_none_or(|best| value < best);
             if value.is_some_and(better) {
                 *best = Best { value, epoch, waited: 0 };
-                self.best_params.get_or_insert_default().clone_from(&self.params);
+                self.best_params.get_or_insert_default().clone_from(&self.params.to_vec());
             } else {
                 best.waited += 1;
             }

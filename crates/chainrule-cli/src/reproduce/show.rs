@@ -133,7 +133,7 @@ pub fn document(reproduced: &[Reproduced], seconds: f64, threads: usize) -> Resu
         passed: unexplained(reproduced).is_empty(),
         seconds,
         threads,
-        simd: chainrule::simd::Level::detect().name(),
+        simd: chainrule::simd::Level::current().name(),
         recipes: reproduced,
     };
     serde_json::to_string_pretty(&document).context("the result as JSON")
