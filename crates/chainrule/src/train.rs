@@ -166,6 +166,9 @@ impl<'d, T: Real> Trainer<'d, T> {
             let converged = self.steps(observer.patience(self.progress.step))?;
             let epoch_over = self.progress.position >= self.samples();
             let last_step = converged || self.progress.step >= self.total_steps();
+            if self.plan.way != Way::FiveCalls && (epoch_over || last_step) {
+                self.check_weights()?;
+            }
             if epoch_over || last_step {
                 let record = self.end_epoch(last_step);
                 if converged {
@@ -180,6 +183,13 @@ impl<'d, T: Real> Trainer<'d, T> {
             }
         }
         Ok(self.progress.ending.unwrap_or(Ending::Finished))
+    }
+
+    /// Finds weights that overflowed in a step which changed them in place, without looking at each.
+    fn check_weights(&self) -> Result<()> {
+        let check = |l| step::check_finite(&self.net, l, "after the update", &self.params);
+        let checked = (0..self.net.layout().layers()).try_for_each(check);
+        checked.map_err(|error| located(error, self.progress.step, self.progress.epoch))
     }
 
     /// Up to `most` steps of the current epoch; true if L-BFGS found a minimum.

@@ -70,7 +70,8 @@ fn every_printed_figure_of_the_first_step() {
     ] {
         printed(name, got, want);
     }
-    assert_eq!([run.params()[4], run.params()[9]], [0.35, 0.60], "the biases stay");
+    let bias = |l| run.params()[net.layout().bias(l).start];
+    assert_eq!([bias(0), bias(1)], [0.35, 0.60], "the biases stay");
 }
 
 /// (loss after one step, loss after 10,000, outputs after 10,000)
