@@ -153,6 +153,7 @@ impl Descent {
     ///
     /// # Panics
     /// If the sizes of the parts do not agree, or a batch is larger than the capacity.
+    #[allow(clippy::too_many_arguments)] // what it changes, what it reads, what it answers
     pub fn run(
         &mut self,
         params: &mut [f32],
@@ -169,7 +170,7 @@ impl Descent {
         let (first, output) = (&self.layers[0], &self.layers[self.layers.len() - 1]);
         assert!(batch_size <= self.capacity && rates.len() == steps && loss_sums.len() == steps);
         assert!(first.inputs == rows.inputs() && answers.len() >= samples.len() * output.units);
-        assert!(samples.iter().all(|&s| s < rows.len()) && targets.holds(rows.len(), output.units));
+        assert!(samples.iter().all(|&s| s < rows.len() && targets.holds(s, output.units)));
         for layer in &self.layers {
             assert!(layer.weight + layer.inputs * layer.width() <= params.len() && layer.bias.end <= params.len());
             let padded = layer.bias.len() != layer.units || layer.bias.start + layer.width() <= params.len();

@@ -95,10 +95,8 @@ kernel! {
                             *sum = mul_add(simd, delta, w, *sum);
                         }
                     }
-                    for v in 1..V {
-                        sums[0] = simd.add_f32s(sums[0], sums[v]);
-                    }
-                    *dx = simd.reduce_sum_f32s(sums[0]);
+                    let sum = sums.into_iter().fold(simd.splat_f32s(0.0), #[inline(always)] |all, sum| simd.add_f32s(all, sum));
+                    *dx = simd.reduce_sum_f32s(sum);
                 }
                 if let Some((f, a)) = below {
                     activation::times_derivative_in(simd, f, &a[s * d.k..(s + 1) * d.k], dx);

@@ -267,7 +267,7 @@ fn infinite_figures_survive_a_checkpoint() {
 fn weights_that_overflow_are_a_fault() {
     let data = blobs(20, 4, 3, 1);
     let mut run = trainer::<f32>(
-        &settings("hidden = [5]\noptimizer = \"sgd\"\nlearning_rate = 1e39\nsteps = 1"),
+        &settings("hidden = [5]\noptimizer = \"sgd\"\nlearning_rate = 1e42\nsteps = 1"),
         &data,
     );
     let error = run.run(&mut Silent).unwrap_err();

@@ -200,6 +200,15 @@ impl Watch<'_> {
 }
 
 impl<T: Real> Observer<T> for Watch<'_> {
+    /// Up to the next step that is wanted, or some steps for the meter.
+    fn patience(&mut self, made: u64) -> u64 {
+        let wanted = self.wanted.iter().filter_map(|wanted| match wanted.at {
+            Moment::Step(step) => step.checked_sub(made).filter(|&left| left > 0),
+            _ => None,
+        });
+        wanted.chain([1000]).min().unwrap_or(1)
+    }
+
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
         let step = trainer.progress().step;
         if self.wanted.iter().any(|wanted| wanted.at == Moment::Step(step)) {

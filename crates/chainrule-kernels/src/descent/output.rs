@@ -29,11 +29,11 @@ pub enum Targets<'a> {
 }
 
 impl Targets<'_> {
-    /// Whether there is a target for each of `samples` samples of `outputs` numbers.
-    pub(super) fn holds(&self, samples: usize, outputs: usize) -> bool {
+    /// Whether there is a target of `outputs` numbers for `sample`.
+    pub(super) fn holds(&self, sample: usize, outputs: usize) -> bool {
         match self {
-            Self::Labels(labels) => labels.len() >= samples && labels.iter().all(|&label| (label as usize) < outputs),
-            Self::Values(values) => values.len() >= samples * outputs,
+            Self::Labels(labels) => labels.get(sample).is_some_and(|&label| (label as usize) < outputs),
+            Self::Values(values) => values.len() >= (sample + 1) * outputs,
         }
     }
 
