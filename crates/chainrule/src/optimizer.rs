@@ -118,7 +118,7 @@ impl Optimizer {
         let w = &mut params[range.clone()];
         let g = &grads[range.clone()];
         let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
-        let rule = Rule { optimizer: self, t: state.t, n: T::from_f64(n), lr };
+        let rule = Rule { optimizer: self, t: state.t, share: T::from_f64(1.0 / n), lr };
         match (slots.next(), slots.next()) {
             (None, _) => pool::shares_mut([w], threads, |[w], at| rule.plain(w, &g[at..])),
             (Some(first), None) => {
@@ -136,24 +136,25 @@ impl Optimizer {
 struct Rule<T> {
     optimizer: Optimizer,
     t: u64,
-    n: T,
+    /// 1 / n: what turns a sum into a mean, by a product instead of a division.
+    share: T,
     lr: f64,
 }
 
 impl<T: Real> Rule<T> {
     /// w -= lr g
     fn plain(self, w: &mut [T], g: &[T]) {
-        let (n, step) = (self.n, T::from_f64(self.lr));
+        let (share, step) = (self.share, T::from_f64(self.lr));
         simd::vectorized(
             #[inline(always)]
-            || w.iter_mut().zip(g).for_each(|(w, &sum)| *w -= step * (sum / n)),
+            || w.iter_mut().zip(g).for_each(|(w, &sum)| *w -= step * (sum * share)),
         );
     }
 
     /// SGD with momentum, RMSprop without, AdaGrad.
     fn one_slot(self, w: &mut [T], slot: &mut [T], g: &[T]) {
         let real = T::from_f64;
-        let (n, step) = (self.n, real(self.lr));
+        let (share, step) = (self.share, real(self.lr));
         let all = w.iter_mut().zip(g).zip(slot);
         match self.optimizer {
             Optimizer::Sgd { momentum, nesterov } => {
@@ -162,7 +163,7 @@ impl<T: Real> Rule<T> {
                     #[inline(always)]
                     || {
                         for ((w, &sum), v) in all {
-                            let g = sum / n;
+                            let g = sum * share;
                             *v = (mu * *v + g).without_subnormal();
                             *w -= step * if nesterov { g + mu * *v } else { *v };
                         }
@@ -175,7 +176,7 @@ impl<T: Real> Rule<T> {
                     #[inline(always)]
                     || {
                         for ((w, &sum), s) in all {
-                            let g = sum / n;
+                            let g = sum * share;
                             *s = (alpha * *s + keep * g * g).without_subnormal();
                             *w -= step * (g / (s.sqrt() + eps));
                         }
@@ -188,7 +189,7 @@ impl<T: Real> Rule<T> {
                     #[inline(always)]
                     || {
                         for ((w, &sum), s) in all {
-                            let g = sum / n;
+                            let g = sum * share;
                             *s += g * g;
                             *w -= step * g / (s.sqrt() + eps);
                         }
@@ -202,7 +203,7 @@ impl<T: Real> Rule<T> {
     /// RMSprop with momentum, Adam.
     fn two_slots(self, w: &mut [T], first: &mut [T], second: &mut [T], g: &[T]) {
         let real = T::from_f64;
-        let n = self.n;
+        let share = self.share;
         let all = w.iter_mut().zip(g).zip(first).zip(second);
         match self.optimizer {
             Optimizer::RmsProp { alpha, eps, momentum } => {
@@ -212,7 +213,7 @@ impl<T: Real> Rule<T> {
                     #[inline(always)]
                     || {
                         for (((w, &sum), s), v) in all {
-                            let g = sum / n;
+                            let g = sum * share;
                             *s = (alpha * *s + keep * g * g).without_subnormal();
                             *v = (mu * *v + g / (s.sqrt() + eps)).without_subnormal();
                             *w -= step * *v;
@@ -225,16 +226,16 @@ impl<T: Real> Rule<T> {
                 let (b1, b2, eps) = (real(beta1), real(beta2), real(eps));
                 let (keep1, keep2) = (real(1.0 - beta1), real(1.0 - beta2));
                 let step = real(self.lr / (1.0 - beta1.powi(t)));
-                let correction = real((1.0 - beta2.powi(t)).sqrt());
+                let correction = real(1.0 / (1.0 - beta2.powi(t)).sqrt());
                 let shrink = real(1.0) - real(self.lr * weight_decay);
                 simd::vectorized(
                     #[inline(always)]
                     || {
                         for (((w, &sum), m), s) in all {
-                            let g = sum / n;
+                            let g = sum * share;
                             *m = (b1 * *m + keep1 * g).without_subnormal();
                             *s = (b2 * *s + keep2 * g * g).without_subnormal();
-                            *w = *w * shrink - step * *m / (s.sqrt() / correction + eps);
+                            *w = *w * shrink - step * *m / (s.sqrt() * correction + eps);
                         }
                     },
                 );
