@@ -67,7 +67,7 @@ pub enum Lies {
     Rows(usize),
     /// Column after column, each of this many numbers.
     Columns(usize),
-    /// In panels of 16 columns, each of this many rows; padding columns are written, too.
+    /// In panels of 16 columns, each of this many rows; padding may be written, as for sums of 0.
     Panels(usize),
 }
 
@@ -233,7 +233,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
                     Matrix::Rows(data, width) => (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 }),
                     Matrix::Panels(data, height) => {
                         let at = height * from + i * PANEL;
-                        (&data[at..], Steps { row: PANEL, index: 1, jump: (height - 1) * PANEL })
+                        (&data[at.min(data.len())..], Steps { row: PANEL, index: 1, jump: (height - 1) * PANEL })
                     }
                     Matrix::Columns(data, height) => {
                         pack_a(data, height, from..to, i, rows, packed_a);
@@ -248,7 +248,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
                     let offset = (j - left) / PANEL * PANEL * height + (j - left) % PANEL;
                     let at = Place { i, j, rows, columns: width.min(right - j), first: from == 0, last: to == job.inner };
                     begin(job, &at, width, tile);
-                    let b = (&panels[offset..], height * PANEL);
+                    let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
                     // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.
                     unsafe {
@@ -351,6 +351,7 @@ impl Job<'_> {
 fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
     for i in 0..at.rows {
         let row = &mut tile[i * width..(i + 1) * width];
+        row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
         if !at.first {
             for (j, sum) in row[..at.columns].iter_mut().enumerate() {
                 // SAFETY: (i, j) lies in this thread's block of c, which `multiply` has checked.
@@ -360,7 +361,7 @@ fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
         }
         match job.start {
             Start::Zero => row.fill(0.0),
-            Start::Bias([one]) => row.fill(*one),
+            Start::Bias([one]) => row[..at.columns].fill(*one),
             Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
         }
     }
