@@ -141,7 +141,7 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
         return alone();
     }
     let pool = pool();
-    let Ok(_busy) = pool.busy.try_lock() else { return alone() };
+    let Ok(busy) = pool.busy.try_lock() else { return alone() };
     if pool.helpers == 0 {
         return alone();
     }
@@ -168,6 +168,7 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
         if spins.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
     }
     if pool.panicked.swap(false, Ordering::Relaxed) {
+        drop(busy); // unwinding would poison it, and no later call get the helpers
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
 }
