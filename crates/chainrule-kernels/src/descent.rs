@@ -176,7 +176,7 @@ impl Descent {
             assert!(padded && (layer.bias.len() <= 1 || layer.bias.len() == layer.units));
         }
         let units = first.units;
-        let nonzeros = rows.nonzeros() / rows.len() * batch_size;
+        let nonzeros = rows.nonzeros() / rows.len().max(1) * batch_size;
         let parts = if nonzeros * units < PARALLEL_FROM { 1 } else { threads.min(units.div_ceil(PANEL)) };
         let step = Step {
             layers: &self.layers,

@@ -5,5 +5,6 @@ mod levels;
 
 mod common;
 mod dense;
+mod descent;
 mod product;
 mod sparse;
