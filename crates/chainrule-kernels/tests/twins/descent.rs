@@ -22,6 +22,7 @@ struct Case {
     frozen: u32,
     keep: f64,
     data: usize,
+    /// Of which the last batch may be smaller.
     batch_size: usize,
     seed: u64,
 }
@@ -62,12 +63,22 @@ impl Case {
     }
 }
 
+/// The parameters in use.
+fn without_padding(layers: &[Layer], params: &[f32]) -> Vec<f32> {
+    let of = |layer: &Layer| {
+        let mut all = naive::from_panels(layer.inputs, layer.units, &params[layer.weight..]);
+        all.extend(&params[layer.bias.clone()]);
+        all
+    };
+    layers.iter().flat_map(of).collect()
+}
+
 fn close(what: &str, got: f64, want: f64, tolerance: f64) {
     let difference = (got - want).abs();
     assert!(difference <= tolerance * (1.0 + want.abs()), "{what}: {got} for {want}, {difference:e}");
 }
 
-/// False where a rectifier's slope hangs on rounding.
+/// False where the result hangs on rounding: a rectifier met a z near 0, or the loss explodes.
 fn agree(case: &Case) -> bool {
     let (layers, count) = case.build();
     let outputs = layers[layers.len() - 1].units;
@@ -83,14 +94,14 @@ fn agree(case: &Case) -> bool {
     let samples: Vec<usize> = (0..case.data).map(|s| (s * 5 + 1) % case.data).collect();
     let steps = samples.len().div_ceil(case.batch_size);
     let rates: Vec<Rate> =
-        (0..steps).map(|b| Rate { learning_rate: 0.5 / (b + 1) as f64, keep: case.keep }).collect();
+        (0..steps).map(|b| Rate { learning_rate: 0.1 / (b + 1) as f64, keep: case.keep }).collect();
     let batches = Batches { samples: &samples, batch_size: case.batch_size, rates: &rates };
     let mut want = before.clone();
     let (mut sums_naive, mut answers_naive) = (vec![f64::NAN; steps], unwritten::<f32>(samples.len() * outputs));
     let (made, nearest) =
         naive::descent(&layers, loss, &mut want, &x, targets, batches, &mut sums_naive, &mut answers_naive);
     assert_eq!(made, steps);
-    if nearest < 1e-5 {
+    if nearest < 1e-5 || sums_naive.iter().any(|&sum| sum > 1e3) {
         return false;
     }
     at_every_level(|level| {
@@ -102,21 +113,25 @@ fn agree(case: &Case) -> bool {
             let made = network.run(&mut params, &rows, targets, batches, &mut sums, &mut answers, threads);
             assert_eq!(made, steps);
             for (l, layer) in layers.iter().enumerate() {
+                if layer.bias.len() == layer.units {
+                    let padding = &params[layer.bias.end..layer.bias.start + layer.units.next_multiple_of(PANEL)];
+                    assert!(padding.iter().all(|&b| b == 0.0), "padding of the biases of layer {l}: {padding:?}");
+                }
                 let panels = &params[layer.weight..layer.bias.start];
                 assert_padding_is_0("w", layer.inputs, layer.units, panels);
                 assert!(layer.train_weights || panels == &before[layer.weight..layer.bias.start], "layer {l} is frozen");
                 assert!(layer.train_bias || params[layer.bias.clone()] == before[layer.bias.clone()], "layer {l}: b");
             }
             for (at, (&got, &want)) in params.iter().zip(&want).enumerate() {
-                close(&format!("parameter {at}"), got.into(), want.into(), 2e-4);
+                close(&format!("parameter {at}"), got.into(), want.into(), 5e-5);
             }
             for (&got, &want) in answers.iter().zip(&answers_naive) {
-                close("answer", got.into(), want.into(), 2e-4);
+                close("answer", got.into(), want.into(), 5e-5);
             }
             for (&got, &want) in sums.iter().zip(&sums_naive) {
-                close("loss", got, want, 2e-4);
+                close("loss", got, want, 5e-5);
             }
-            let bits = (bits(&[&params, &answers]), bits(&[&sums]));
+            let bits = (bits(&[&without_padding(&layers, &params), &answers]), bits(&[&sums]));
             let first = of_one_thread.get_or_insert_with(|| bits.clone());
             assert!(*first == bits, "{threads} threads give other bits for {case:?} at {level:?}");
         }
@@ -136,10 +151,10 @@ prop_compose! {
         labels: bool,
         frozen in prop_oneof![2 => Just(0u32), 1 => 0u32..64],
         keep in prop_oneof![Just(1.0), Just(0.96875)],
-        data in 1usize..40,
-        batch_size in 1usize..40,
+        (whole, batch_size, rest) in (0usize..4, 1usize..40, 1usize..40),
         seed in 0u64..1_000_000,
     ) -> Case {
+        let data = whole * batch_size + rest.min(batch_size);
         Case { inputs, layers, loss, labels, frozen, keep, data, batch_size, seed }
     }
 }

@@ -3,8 +3,10 @@
 #[path = "../levels/mod.rs"]
 mod levels;
 
+mod activation;
 mod common;
 mod dense;
 mod descent;
+mod non_finite;
 mod product;
 mod sparse;
