@@ -139,7 +139,7 @@ pub(crate) fn tanh<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
     let magnitude = simd.abs_f32s(z);
     let square = simd.mul_f32s(z, z);
     let mut p = c(-5.704_988_7e-3);
-    for coefficient in [2.063_908_9e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1] {
+    for coefficient in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
         p = mul_add(simd, p, square, c(coefficient));
     }
     let near = mul_add(simd, simd.mul_f32s(p, square), z, z);

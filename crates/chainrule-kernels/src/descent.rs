@@ -153,6 +153,7 @@ impl Descent {
     ///
     /// # Panics
     /// If the sizes of the parts do not agree, or a batch is larger than the capacity.
+    #[allow(clippy::too_many_arguments)] // a training run's own parts
     pub fn run(
         &mut self,
         params: &mut [f32],

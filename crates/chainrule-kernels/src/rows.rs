@@ -95,10 +95,11 @@ kernel! {
                             *sum = mul_add(simd, delta, w, *sum);
                         }
                     }
-                    for v in 1..V {
-                        sums[0] = simd.add_f32s(sums[0], sums[v]);
+                    let [mut sum, ..] = sums;
+                    for &other in &sums[1..] {
+                        sum = simd.add_f32s(sum, other);
                     }
-                    *dx = simd.reduce_sum_f32s(sums[0]);
+                    *dx = simd.reduce_sum_f32s(sum);
                 }
                 if let Some((f, a)) = below {
                     activation::times_derivative_in(simd, f, &a[s * d.k..(s + 1) * d.k], dx);
