@@ -135,15 +135,40 @@ pub fn bias_gradient<T: Real>(d: Dims, delta: &[T], db: &mut [T]) {
 pub trait Products: Sized {
     /// See [`forward`].
     #[allow(clippy::too_many_arguments)]
-    fn forward(d: Dims, x: &[Self], w: &[Self], bias: &[Self], f: Option<Nonlinearity>, z: &mut [Self], a: &mut [Self], threads: usize);
+    fn forward(
+        d: Dims,
+        x: &[Self],
+        w: &[Self],
+        bias: &[Self],
+        f: Option<Nonlinearity>,
+        z: &mut [Self],
+        a: &mut [Self],
+        threads: usize,
+    );
     /// See [`input_gradient`].
-    fn input_gradient(d: Dims, delta: &[Self], w: &[Self], below: Option<(Nonlinearity, &[Self])>, dx: &mut [Self], threads: usize);
+    fn input_gradient(
+        d: Dims,
+        delta: &[Self],
+        w: &[Self],
+        below: Option<(Nonlinearity, &[Self])>,
+        dx: &mut [Self],
+        threads: usize,
+    );
     /// See [`weight_gradient`].
     fn weight_gradient(d: Dims, x: &[Self], delta: &[Self], into: Into, dw: &mut [Self], threads: usize);
 }
 
 impl Products for f32 {
-    fn forward(d: Dims, x: &[f32], w: &[f32], bias: &[f32], f: Option<Nonlinearity>, z: &mut [f32], a: &mut [f32], threads: usize) {
+    fn forward(
+        d: Dims,
+        x: &[f32],
+        w: &[f32],
+        bias: &[f32],
+        f: Option<Nonlinearity>,
+        z: &mut [f32],
+        a: &mut [f32],
+        threads: usize,
+    ) {
         let f = f.unwrap_or(Nonlinearity::Identity);
         if d.n <= ROWWISE_BATCH {
             return rows::forward(d, x, w, bias, f, z, a);
@@ -155,14 +180,31 @@ impl Products for f32 {
         product::multiply((d.n, d.k, d.m), x, w, z, Lies::Rows(d.m), start, finish, split, threads);
     }
 
-    fn input_gradient(d: Dims, delta: &[f32], w: &[f32], below: Option<(Nonlinearity, &[f32])>, dx: &mut [f32], threads: usize) {
+    fn input_gradient(
+        d: Dims,
+        delta: &[f32],
+        w: &[f32],
+        below: Option<(Nonlinearity, &[f32])>,
+        dx: &mut [f32],
+        threads: usize,
+    ) {
         if d.n <= ROWWISE_BATCH {
             return rows::input_gradient(d, delta, w, below, dx);
         }
         // dx^T = w delta^T: the rows of w are read where they lie, and each thread reads only its own.
         let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, a));
         let (w, delta) = (Matrix::Panels(w, d.k), Matrix::Columns(delta, d.m));
-        product::multiply((d.k, d.m, d.n), w, delta, dx, Lies::Columns(d.k), Start::Zero, finish, Split::Rows, threads);
+        product::multiply(
+            (d.k, d.m, d.n),
+            w,
+            delta,
+            dx,
+            Lies::Columns(d.k),
+            Start::Zero,
+            finish,
+            Split::Rows,
+            threads,
+        );
     }
 
     fn weight_gradient(d: Dims, x: &[f32], delta: &[f32], into: Into, dw: &mut [f32], threads: usize) {
@@ -179,7 +221,16 @@ impl Products for f32 {
         };
         let split = if d.m >= 32 * threads { Split::Columns } else { Split::Rows };
         let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
-        product::multiply((d.k, d.n, d.m), x, delta, dw, Lies::Panels(d.k), Start::Zero, finish, split, threads);
+        product::multiply(
+            (d.k, d.n, d.m),
+            x,
+            delta,
+            dw,
+            Lies::Panels(d.k),
+            Start::Zero,
+            finish,
+            split,
+            threads,
+        );
     }
 }
-

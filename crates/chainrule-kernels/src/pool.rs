@@ -191,7 +191,8 @@ pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) ->
             lines.resize(needed, Line([0.0; 16]));
         }
         // SAFETY: a `Line` is 16 f32 without padding, so the vector is 16 times as many initialised f32.
-        let numbers = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+        let numbers =
+            unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
         body(&mut numbers[..len])
     })
 }

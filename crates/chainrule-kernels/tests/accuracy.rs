@@ -56,9 +56,15 @@ fn within_the_stated_errors(stride: usize) {
     let tanh = |z: &[f32], a: &mut [f32]| activate(Nonlinearity::Tanh, z, a);
     at_every_level(|level| {
         let worst_of = |name: &str, limit: f64, errors: &[(f64, f32)]| {
-            let worst = errors.iter().fold((0.0, 0.0), |worst, &error| if error.0 > worst.0 { error } else { worst });
+            let worst =
+                errors.iter().fold((0.0, 0.0), |worst, &error| if error.0 > worst.0 { error } else { worst });
             println!("{:8} {name:7} {:.3} ulp at {:e}", level.name(), worst.0, worst.1);
-            assert!(worst.0 <= limit, "{name} at {level:?}: {} ulp at {:e}, stated {limit}", worst.0, worst.1);
+            assert!(
+                worst.0 <= limit,
+                "{name} at {level:?}: {} ulp at {:e}, stated {limit}",
+                worst.0,
+                worst.1
+            );
         };
         worst_of("exp", 1.1, &[largest_error(NEGATIVE, stride, |x, y| exp(x, y), f64::exp)]);
         let both = [POSITIVE, NEGATIVE];
@@ -118,7 +124,10 @@ fn softmax_is_within_the_stated_error() {
         let exact = largest_softmax_error(rows, 2f32.powi(-16), false);
         let rounded = largest_softmax_error(rows, 0.0, true);
         let any = largest_softmax_error(rows, 0.0, false);
-        println!("{:8} softmax {exact:.3} ulp; {any:.3} where z - max is rounded ({rounded:.3} and max - z)", level.name());
+        println!(
+            "{:8} softmax {exact:.3} ulp; {any:.3} where z - max is rounded ({rounded:.3} and max - z)",
+            level.name()
+        );
         assert!(exact <= 5.0 && rounded <= 5.0, "softmax at {level:?}: {exact} and {rounded} ulp");
     });
 }

@@ -42,7 +42,9 @@ impl<T: Copy> Guarded<T> {
         assert!(map != libc::MAP_FAILED);
         let begin = map.wrapping_byte_add(page);
         // SAFETY: as above; an empty range is left alone.
-        assert!(inside == 0 || unsafe { libc::mprotect(begin, inside, libc::PROT_READ | libc::PROT_WRITE) } == 0);
+        assert!(
+            inside == 0 || unsafe { libc::mprotect(begin, inside, libc::PROT_READ | libc::PROT_WRITE) } == 0
+        );
         let offset = if touches == Touches::End { inside - size_of_val(values) } else { 0 };
         let first = begin.wrapping_byte_add(offset).cast::<T>();
         // SAFETY: `values` fit between the guards; T's size divides a page, so `first` is aligned.
@@ -105,7 +107,8 @@ fn shapes() -> Vec<Dims> {
 
 fn dense_products<T: Real>(d: Dims, touches: Touches, threads: usize) -> Vec<u64> {
     let Dims { n, k, m } = d;
-    let (x, w, bias) = (numbers::<T>(n * k, touches), numbers::<T>(d.weights(), touches), numbers::<T>(m, touches));
+    let (x, w, bias) =
+        (numbers::<T>(n * k, touches), numbers::<T>(d.weights(), touches), numbers::<T>(m, touches));
     let (delta, below) = (numbers::<T>(n * m, touches), numbers::<T>(n * k, touches));
     let (mut z, mut a) = (numbers::<T>(n * m, touches), numbers::<T>(n * m, touches));
     let (mut dx, mut dw) = (numbers::<T>(n * k, touches), numbers::<T>(d.weights(), touches));
@@ -172,7 +175,17 @@ fn packed_products_stay_within_their_operands() {
                         _ => Finish::Store,
                     };
                     let (a, b) = (operand(lies_a, &a), operand(lies_b, &b));
-                    multiply((rows, inner, columns), a, b, &mut c, lies_c, Start::Bias(&bias), finish, Split::Columns, 2);
+                    multiply(
+                        (rows, inner, columns),
+                        a,
+                        b,
+                        &mut c,
+                        lies_c,
+                        Start::Bias(&bias),
+                        finish,
+                        Split::Columns,
+                        2,
+                    );
                     all.extend(bits(&[&c, &out]));
                 }
             }
@@ -190,10 +203,14 @@ fn sparse_products_stay_within_their_operands() {
             let bytes: Vec<u8> = (0..n * k).map(|i| if i % 3 == 0 { 0 } else { (i % 256) as u8 }).collect();
             let rows = SparseRows::from_bytes(&bytes, k, 1.0 / 255.0).unwrap();
             let samples = Guarded::new(&(0..n).collect::<Vec<_>>(), touches);
-            let (w, bias, delta) =
-                (numbers::<f32>(d.weights(), touches), numbers::<f32>(m, touches), numbers::<f32>(n * m, touches));
+            let (w, bias, delta) = (
+                numbers::<f32>(d.weights(), touches),
+                numbers::<f32>(m, touches),
+                numbers::<f32>(n * m, touches),
+            );
             let (mut z, mut a) = (numbers::<f32>(n * m, touches), numbers::<f32>(n * m, touches));
-            let (mut stepped, mut dw) = (numbers::<f32>(d.weights(), touches), numbers::<f32>(d.weights(), touches));
+            let (mut stepped, mut dw) =
+                (numbers::<f32>(d.weights(), touches), numbers::<f32>(d.weights(), touches));
             sparse::forward(&rows, &samples, d, &w, &bias, Nonlinearity::Relu, &mut z, &mut a, 2);
             sparse::descend(&rows, &samples, d, &delta, 0.01, &mut stepped, 2);
             let mut lists = ByInput::default();
@@ -211,7 +228,13 @@ fn sparse_products_stay_within_their_operands() {
 fn steps_of_descent_stay_within_their_operands() {
     never_stray(|touches| {
         let mut all = Vec::new();
-        for (units, biases) in [(vec![1usize], 2), (vec![17, 3], 2), (vec![33, 16, 10], 1), (vec![15, 15], 0), (vec![48, 7, 1], 2)] {
+        for (units, biases) in [
+            (vec![1usize], 2),
+            (vec![17, 3], 2),
+            (vec![33, 16, 10], 1),
+            (vec![15, 15], 0),
+            (vec![48, 7, 1], 2),
+        ] {
             let (mut inputs, mut end, mut layers) = (37, 0, Vec::new());
             for &m in &units {
                 let (weight, width) = (end, m.next_multiple_of(PANEL));
@@ -240,10 +263,18 @@ fn steps_of_descent_stay_within_their_operands() {
             for loss in [Loss::Squares { value: 0.5 }, Loss::CrossEntropy, Loss::BinaryCrossEntropy] {
                 for targets in [Targets::Values(&values), Targets::Labels(&labels)] {
                     let mut params = Guarded::new(&vec![0.01f32; end], touches);
-                    let (mut sums, mut answers) = (numbers::<f64>(4, touches), numbers::<f32>(count * outputs, touches));
+                    let (mut sums, mut answers) =
+                        (numbers::<f64>(4, touches), numbers::<f32>(count * outputs, touches));
                     let batches = Batches { samples: &samples, batch_size: 6, rates: &rates };
-                    let made = Descent::new(layers.clone(), loss, 6)
-                        .run(&mut params, &rows, targets, batches, &mut sums, &mut answers, 2);
+                    let made = Descent::new(layers.clone(), loss, 6).run(
+                        &mut params,
+                        &rows,
+                        targets,
+                        batches,
+                        &mut sums,
+                        &mut answers,
+                        2,
+                    );
                     assert_eq!(made, 4);
                     all.extend(bits(&[&params, &answers]));
                     all.extend(bits(&[&sums]));
@@ -261,7 +292,12 @@ fn activations_stay_within_their_operands() {
         for len in 0..70 {
             let z = numbers::<f32>(len, touches);
             let mut a = numbers::<f32>(len, touches);
-            for f in [Nonlinearity::Identity, Nonlinearity::Sigmoid, Nonlinearity::Tanh, Nonlinearity::LeakyRelu(0.1)] {
+            for f in [
+                Nonlinearity::Identity,
+                Nonlinearity::Sigmoid,
+                Nonlinearity::Tanh,
+                Nonlinearity::LeakyRelu(0.1),
+            ] {
                 activation::activate(f, &z, &mut a);
                 all.extend(bits(&[&a]));
                 activation::times_derivative(f, &z, &mut a);

@@ -126,7 +126,10 @@ fn shares_are_whole_units_and_cover_everything() {
             let mut next = 0;
             for part in 0..parts {
                 let share = share(count, unit, part, parts);
-                assert!(share.start == next && (share.end.is_multiple_of(unit) || share.end == count), "{share:?}");
+                assert!(
+                    share.start == next && (share.end.is_multiple_of(unit) || share.end == count),
+                    "{share:?}"
+                );
                 next = share.end;
             }
             assert_eq!(next, count);

@@ -71,8 +71,10 @@ pub(super) unsafe fn first_forward<S: Simd, const V: usize>(simd: S, step: &Step
             // SAFETY: panels of W have `inputs` rows; row s of a and z is one of the batch.
             unsafe {
                 let w = step.params.get().add(layer.weight + left * layer.inputs);
-                let bias: [Panel<S, V>; 2] =
-                    [panel::bias(simd, biases(step, 0), left), panel::bias(simd, biases(step, 0), left + PANEL)];
+                let bias: [Panel<S, V>; 2] = [
+                    panel::bias(simd, biases(step, 0), left),
+                    panel::bias(simd, biases(step, 0), left + PANEL),
+                ];
                 for (s, &sample) in step.samples.iter().enumerate() {
                     if left == first
                         && let Some(&later) = step.upcoming.get(s + AHEAD)
@@ -223,7 +225,13 @@ unsafe fn sum<S: Simd, const V: usize, const N: usize>(
 /// # Safety
 /// Number i of `x` and row i of `w` are readable.
 #[inline(always)]
-unsafe fn add_row<S: Simd, const V: usize>(simd: S, i: usize, x: *const f32, w: *const f32, sum: &mut Panel<S, V>) {
+unsafe fn add_row<S: Simd, const V: usize>(
+    simd: S,
+    i: usize,
+    x: *const f32,
+    w: *const f32,
+    sum: &mut Panel<S, V>,
+) {
     // SAFETY: the caller's promise.
     let (x, w): (_, Panel<S, V>) = unsafe { (simd.splat_f32s(*x.add(i)), load(simd, w.add(i * PANEL))) };
     for (sum, w) in sum.iter_mut().zip(w) {

@@ -32,7 +32,9 @@ impl Targets<'_> {
     /// Whether there is a target for each of `samples` samples of `outputs` numbers.
     pub(super) fn holds(&self, samples: usize, outputs: usize) -> bool {
         match self {
-            Self::Labels(labels) => labels.len() >= samples && labels.iter().all(|&label| (label as usize) < outputs),
+            Self::Labels(labels) => {
+                labels.len() >= samples && labels.iter().all(|&label| (label as usize) < outputs)
+            }
             Self::Values(values) => values.len() >= samples * outputs,
         }
     }
@@ -56,7 +58,14 @@ impl Targets<'_> {
 /// # Safety
 /// As [`super::layers::through`].
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd>(simd: S, step: &Step, s: usize, z: &[f32], a: &mut [f32], delta: &mut [f32]) {
+pub(super) unsafe fn finish<S: Simd>(
+    simd: S,
+    step: &Step,
+    s: usize,
+    z: &[f32],
+    a: &mut [f32],
+    delta: &mut [f32],
+) {
     let output = &step.layers[step.layers.len() - 1];
     let m = output.units;
     let sample = step.samples[s];

@@ -24,7 +24,15 @@ pub fn descent(
     for (b, samples) in batches.samples.chunks(batches.batch_size).enumerate() {
         let passes: Vec<Pass> = samples
             .iter()
-            .map(|&s| Pass::new(layers, loss, params, &x[s * inputs..(s + 1) * inputs], &target(&targets, s, outputs)))
+            .map(|&s| {
+                Pass::new(
+                    layers,
+                    loss,
+                    params,
+                    &x[s * inputs..(s + 1) * inputs],
+                    &target(&targets, s, outputs),
+                )
+            })
             .collect();
         for (s, pass) in passes.iter().enumerate() {
             let at = (b * batches.batch_size + s) * outputs;
@@ -47,8 +55,12 @@ pub fn descent(
 /// y of sample `s`.
 fn target(targets: &Targets, s: usize, outputs: usize) -> Vec<f64> {
     match *targets {
-        Targets::Labels(labels) => (0..outputs).map(|j| f64::from(u8::from(labels[s] as usize == j))).collect(),
-        Targets::Values(values) => values[s * outputs..(s + 1) * outputs].iter().map(|&y| f64::from(y)).collect(),
+        Targets::Labels(labels) => {
+            (0..outputs).map(|j| f64::from(u8::from(labels[s] as usize == j))).collect()
+        }
+        Targets::Values(values) => {
+            values[s * outputs..(s + 1) * outputs].iter().map(|&y| f64::from(y)).collect()
+        }
     }
 }
 
@@ -70,7 +82,10 @@ impl Pass {
         for (l, layer) in layers.iter().enumerate() {
             let bias = &params[layer.bias.clone()];
             let z: Vec<f64> = (0..layer.units)
-                .map(|j| (0..layer.inputs).map(|i| a[l][i] * w(layer, i, j)).sum::<f64>() + f64::from(bias_of(bias, j)))
+                .map(|j| {
+                    (0..layer.inputs).map(|i| a[l][i] * w(layer, i, j)).sum::<f64>()
+                        + f64::from(bias_of(bias, j))
+                })
                 .collect();
             if matches!(layer.f, Nonlinearity::Relu | Nonlinearity::LeakyRelu(_)) {
                 nearest = z.iter().filter(|&&z| z != 0.0).fold(nearest, |nearest, z| nearest.min(z.abs()));
@@ -88,7 +103,10 @@ impl Pass {
             ),
             Loss::CrossEntropy => {
                 let total: f64 = y.iter().sum();
-                (-pairs().map(|(a, y)| y * a.ln()).sum::<f64>(), pairs().map(|(a, y)| a * total - y).collect())
+                (
+                    -pairs().map(|(a, y)| y * a.ln()).sum::<f64>(),
+                    pairs().map(|(a, y)| a * total - y).collect(),
+                )
             }
             Loss::BinaryCrossEntropy => (
                 -pairs().map(|(a, y)| y * a.ln() + (1.0 - y) * (1.0 - a).ln()).sum::<f64>(),

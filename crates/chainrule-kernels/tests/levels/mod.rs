@@ -9,8 +9,10 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub fn levels() -> Vec<Level> {
     let asked = std::env::var(ENVIRONMENT).ok();
     let asked = asked.map(|name| Level::from_name(&name).unwrap_or_else(|| panic!("no level {name}")));
-    let levels: Vec<Level> =
-        Level::ALL.into_iter().filter(|level| level.is_available() && asked.is_none_or(|a| a == *level)).collect();
+    let levels: Vec<Level> = Level::ALL
+        .into_iter()
+        .filter(|level| level.is_available() && asked.is_none_or(|a| a == *level))
+        .collect();
     assert!(!levels.is_empty(), "this CPU does not have {asked:?}");
     levels
 }

@@ -60,11 +60,15 @@ proptest! {
 
 #[test]
 fn tiny_deltas_become_0() {
-    for f in [activation::Nonlinearity::Sigmoid, activation::Nonlinearity::Relu, activation::Nonlinearity::Tanh] {
+    for f in
+        [activation::Nonlinearity::Sigmoid, activation::Nonlinearity::Relu, activation::Nonlinearity::Tanh]
+    {
         at_every_level(|_| {
             let mut delta = [1e-19f32, -1e-19, 1e-3, f32::MIN_POSITIVE, -0.5];
             activation::times_derivative(f, &[0.5; 5], &mut delta);
-            assert!(delta[0] == 0.0 && delta[1] == 0.0 && delta[2] > 0.0 && delta[3] == 0.0 && delta[4] < 0.0);
+            assert!(
+                delta[0] == 0.0 && delta[1] == 0.0 && delta[2] > 0.0 && delta[3] == 0.0 && delta[4] < 0.0
+            );
         });
     }
 }

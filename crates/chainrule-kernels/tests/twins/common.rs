@@ -13,7 +13,11 @@ pub fn values(count: usize, seed: u64) -> Vec<f64> {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            if state.is_multiple_of(3) { 0.0 } else { ((state >> 40) as f64 / (1u64 << 24) as f64) * 2.0 - 1.0 }
+            if state.is_multiple_of(3) {
+                0.0
+            } else {
+                ((state >> 40) as f64 / (1u64 << 24) as f64) * 2.0 - 1.0
+            }
         })
         .collect()
 }

@@ -1,6 +1,8 @@
 //! The products of a dense layer in both number types.
 
-use crate::common::{assert_close, assert_padding_is_0, axis, bits, config, nonlinearity, numbers, unwritten};
+use crate::common::{
+    assert_close, assert_padding_is_0, axis, bits, config, nonlinearity, numbers, unwritten,
+};
 use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Into, LARGEST_DESCENT};

@@ -53,7 +53,8 @@ impl Case {
         for (l, layer) in layers.iter().enumerate() {
             let (k, m) = (layer.inputs, layer.units);
             let scale = 1.5 / (k as f32).sqrt();
-            let w: Vec<f32> = numbers::<f32>(k * m, self.seed + 10 + l as u64).iter().map(|w| w * scale).collect();
+            let w: Vec<f32> =
+                numbers::<f32>(k * m, self.seed + 10 + l as u64).iter().map(|w| w * scale).collect();
             let panels = naive::to_panels(k, m, &w);
             params[layer.weight..layer.weight + panels.len()].copy_from_slice(&panels);
             let bias = numbers::<f32>(layer.bias.len(), self.seed + 20 + l as u64);
@@ -87,7 +88,8 @@ fn agree(case: &Case) -> bool {
     let rows = SparseRows::from_reals(&x, case.inputs).unwrap();
     let x: Vec<f32> = x.iter().map(|&x| x as f32).collect();
     let labels: Vec<u32> = (0..case.data).map(|s| ((s * 7 + 3) % outputs) as u32).collect();
-    let values: Vec<f32> = numbers::<f32>(case.data * outputs, case.seed + 1).iter().map(|v| v.abs()).collect();
+    let values: Vec<f32> =
+        numbers::<f32>(case.data * outputs, case.seed + 1).iter().map(|v| v.abs()).collect();
     let targets = if case.labels { Targets::Labels(&labels) } else { Targets::Values(&values) };
     let loss = [Loss::Squares { value: 0.5 }, Loss::CrossEntropy, Loss::BinaryCrossEntropy][case.loss];
     // Not all samples, in no order.
@@ -97,7 +99,8 @@ fn agree(case: &Case) -> bool {
         (0..steps).map(|b| Rate { learning_rate: 0.1 / (b + 1) as f64, keep: case.keep }).collect();
     let batches = Batches { samples: &samples, batch_size: case.batch_size, rates: &rates };
     let mut want = before.clone();
-    let (mut sums_naive, mut answers_naive) = (vec![f64::NAN; steps], unwritten::<f32>(samples.len() * outputs));
+    let (mut sums_naive, mut answers_naive) =
+        (vec![f64::NAN; steps], unwritten::<f32>(samples.len() * outputs));
     let (made, nearest) =
         naive::descent(&layers, loss, &mut want, &x, targets, batches, &mut sums_naive, &mut answers_naive);
     assert_eq!(made, steps);
@@ -114,13 +117,23 @@ fn agree(case: &Case) -> bool {
             assert_eq!(made, steps);
             for (l, layer) in layers.iter().enumerate() {
                 if layer.bias.len() == layer.units {
-                    let padding = &params[layer.bias.end..layer.bias.start + layer.units.next_multiple_of(PANEL)];
-                    assert!(padding.iter().all(|&b| b == 0.0), "padding of the biases of layer {l}: {padding:?}");
+                    let padding =
+                        &params[layer.bias.end..layer.bias.start + layer.units.next_multiple_of(PANEL)];
+                    assert!(
+                        padding.iter().all(|&b| b == 0.0),
+                        "padding of the biases of layer {l}: {padding:?}"
+                    );
                 }
                 let panels = &params[layer.weight..layer.bias.start];
                 assert_padding_is_0("w", layer.inputs, layer.units, panels);
-                assert!(layer.train_weights || panels == &before[layer.weight..layer.bias.start], "layer {l} is frozen");
-                assert!(layer.train_bias || params[layer.bias.clone()] == before[layer.bias.clone()], "layer {l}: b");
+                assert!(
+                    layer.train_weights || panels == &before[layer.weight..layer.bias.start],
+                    "layer {l} is frozen"
+                );
+                assert!(
+                    layer.train_bias || params[layer.bias.clone()] == before[layer.bias.clone()],
+                    "layer {l}: b"
+                );
             }
             for (at, (&got, &want)) in params.iter().zip(&want).enumerate() {
                 close(&format!("parameter {at}"), got.into(), want.into(), 5e-5);
@@ -170,7 +183,17 @@ proptest! {
 
 fn wide(biases: usize, f: Nonlinearity, layers: &[usize]) -> Case {
     let layers = layers.iter().map(|&units| (units, f, biases)).collect();
-    Case { inputs: 300, layers, loss: 1, labels: true, frozen: 0, keep: 0.999, data: 150, batch_size: 40, seed: 3 }
+    Case {
+        inputs: 300,
+        layers,
+        loss: 1,
+        labels: true,
+        frozen: 0,
+        keep: 0.999,
+        data: 150,
+        batch_size: 40,
+        seed: 3,
+    }
 }
 
 /// Networks whose first layer is shared by threads, with batches that share the other layers, and a ragged last one.
@@ -187,7 +210,12 @@ fn agrees_where_threads_share_the_work() {
 #[test]
 fn a_shared_bias_is_the_same_for_all_threads() {
     for seed in 0..30 {
-        assert!(agree(&Case { seed, data: 100, batch_size: 20, ..wide(1, Nonlinearity::Sigmoid, &[64, 10]) }));
+        assert!(agree(&Case {
+            seed,
+            data: 100,
+            batch_size: 20,
+            ..wide(1, Nonlinearity::Sigmoid, &[64, 10])
+        }));
     }
 }
 
@@ -206,10 +234,13 @@ fn does_nothing_without_samples() {
 #[test]
 fn stops_before_a_step_that_is_not_finite() {
     for loss in 0..3 {
-        for (bad, at) in [(f32::NAN, "target"), (f32::NAN, "input"), (f32::NAN, "weight"), (f32::INFINITY, "weight")] {
+        for (bad, at) in
+            [(f32::NAN, "target"), (f32::NAN, "input"), (f32::NAN, "weight"), (f32::INFINITY, "weight")]
+        {
             let case = Case { loss, labels: false, ..wide(2, Nonlinearity::Relu, &[64, 30, 10]) };
             let (layers, count) = case.build();
-            let (samples, rates) = ((0..case.data).collect::<Vec<_>>(), [Rate { learning_rate: 0.1, keep: 0.5 }; 4]);
+            let (samples, rates) =
+                ((0..case.data).collect::<Vec<_>>(), [Rate { learning_rate: 0.1, keep: 0.5 }; 4]);
             let mut x = numbers::<f64>(case.data * case.inputs, 1);
             let mut values: Vec<f32> = numbers::<f32>(case.data * 10, 2).iter().map(|v| v.abs()).collect();
             let mut params = case.parameters(&layers, count);
@@ -233,16 +264,30 @@ fn stops_before_a_step_that_is_not_finite() {
             at_every_level(|level| {
                 let run = |steps: usize, threads| {
                     let mut params = params.clone();
-                    let batches = Batches { samples: &samples[..steps * 40.min(case.data)], batch_size: 40, rates: &rates[..steps] };
+                    let batches = Batches {
+                        samples: &samples[..steps * 40.min(case.data)],
+                        batch_size: 40,
+                        rates: &rates[..steps],
+                    };
                     let (mut sums, mut answers) = (vec![0.0; steps], vec![0.0; steps * 40 * 10]);
-                    let made = Descent::new(layers.clone(), loss, 40)
-                        .run(&mut params, &rows, Targets::Values(&values), batches, &mut sums, &mut answers, threads);
+                    let made = Descent::new(layers.clone(), loss, 40).run(
+                        &mut params,
+                        &rows,
+                        Targets::Values(&values),
+                        batches,
+                        &mut sums,
+                        &mut answers,
+                        threads,
+                    );
                     (made, bits(&[&params]))
                 };
                 for threads in [1, 2] {
                     let (made, after) = run(3, threads);
                     assert!(made == stops, "{bad} as {at}, {loss:?}, {level:?}: {made} steps for {stops}");
-                    assert!(after == run(stops, 1).1, "{bad} as {at}, {loss:?}, {level:?}: changed by the step it refused");
+                    assert!(
+                        after == run(stops, 1).1,
+                        "{bad} as {at}, {loss:?}, {level:?}: changed by the step it refused"
+                    );
                 }
             });
         }

@@ -36,7 +36,8 @@ fn assert_nan<T: Real>(what: &str, columns: usize, got: &[T], expected: impl Fn(
 fn dense_spreads_nan<T: Real>(d: Dims, f: Nonlinearity) {
     let Dims { n, k, m } = d;
     let nan = T::from_f64(f64::NAN);
-    let ones = |count: usize| numbers::<T>(count, 1).iter().map(|v| v.abs() + T::from_f64(0.25)).collect::<Vec<T>>();
+    let ones =
+        |count: usize| numbers::<T>(count, 1).iter().map(|v| v.abs() + T::from_f64(0.25)).collect::<Vec<T>>();
     let (clean_x, w, clean_delta) = (ones(n * k), naive::to_panels(k, m, &ones(k * m)), ones(n * m));
     let (bad_s, bad_i, bad_j) = (n - 1, k / 2, m - 1);
     let (mut x, mut delta, mut bad_w, mut bias) = (clean_x.clone(), clean_delta.clone(), w.clone(), ones(m));
@@ -44,7 +45,8 @@ fn dense_spreads_nan<T: Real>(d: Dims, f: Nonlinearity) {
     delta[bad_s * m + bad_j] = nan;
     bad_w[naive::panel_index(k, bad_i, bad_j)] = nan;
     let (mut z, mut a) = (vec![T::default(); n * m], vec![T::default(); n * m]);
-    let (mut dx, mut dw, mut db) = (vec![T::default(); n * k], vec![T::default(); w.len()], vec![T::default(); m]);
+    let (mut dx, mut dw, mut db) =
+        (vec![T::default(); n * k], vec![T::default(); w.len()], vec![T::default(); m]);
     for threads in [1, 2] {
         dense::forward(d, &x, &w, &bias, Some(f), &mut z, &mut a, threads);
         assert_nan("z of x", m, &z, |s, _| s == bad_s);
@@ -86,12 +88,24 @@ fn dense_products_spread_nan() {
 fn a_product_spreads_nan_and_infinity() {
     at_every_level(|_| {
         for (rows, inner, columns) in [(3, 5, 7), (29, 600, 50), (14, 32, 300)] {
-            for (bad, expected) in [(f32::NAN, f32::NAN), (f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY)] {
+            for (bad, expected) in
+                [(f32::NAN, f32::NAN), (f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY)]
+            {
                 let (mut a, b) = (vec![0.5; rows * inner], vec![0.25; inner * columns]);
                 a[(rows - 1) * inner + inner / 2] = bad;
                 let mut c = vec![0.0; rows * columns];
                 let (a, b) = (Matrix::Rows(&a, inner), Matrix::Rows(&b, columns));
-                multiply((rows, inner, columns), a, b, &mut c, Lies::Rows(columns), Start::Zero, Finish::Store, Split::Rows, 2);
+                multiply(
+                    (rows, inner, columns),
+                    a,
+                    b,
+                    &mut c,
+                    Lies::Rows(columns),
+                    Start::Zero,
+                    Finish::Store,
+                    Split::Rows,
+                    2,
+                );
                 for (at, c) in c.iter().enumerate() {
                     let want = if at / columns == rows - 1 { expected } else { inner as f32 / 8.0 };
                     assert!(*c == want || c.is_nan() && want.is_nan(), "{c} for {want}");
@@ -110,7 +124,8 @@ fn sparse_products_spread_nan() {
             numbers[(n - 1) * k + k / 2] = f64::NAN; // the only input that is not 0
             let rows = SparseRows::from_reals(&numbers, k).unwrap();
             let samples: Vec<usize> = (0..n).collect();
-            let (w, delta, bias) = (naive::to_panels(k, m, &vec![1.0; k * m]), vec![1.0; n * m], vec![0.5; m]);
+            let (w, delta, bias) =
+                (naive::to_panels(k, m, &vec![1.0; k * m]), vec![1.0; n * m], vec![0.5; m]);
             for f in F {
                 let (mut z, mut a) = (vec![0.0; n * m], vec![0.0; n * m]);
                 sparse::forward(&rows, &samples, d, &w, &bias, f, &mut z, &mut a, 2);
@@ -142,7 +157,8 @@ fn activations_spread_nan() {
                     let mut delta = z.clone();
                     activation::times_derivative(f, &vec![0.5; len], &mut delta);
                     assert_nan(&format!("delta {f:?}' at {level:?}"), len, &delta, |_, j| j == bad);
-                    if !matches!(f, Nonlinearity::Identity | Nonlinearity::Relu | Nonlinearity::LeakyRelu(_)) {
+                    if !matches!(f, Nonlinearity::Identity | Nonlinearity::Relu | Nonlinearity::LeakyRelu(_))
+                    {
                         let mut delta = vec![1.0; len];
                         activation::times_derivative(f, &z, &mut delta);
                         assert_nan(&format!("{f:?}' of NaN at {level:?}"), len, &delta, |_, j| j == bad);
@@ -156,7 +172,10 @@ fn activations_spread_nan() {
                 assert!(a.iter().any(|a| a.is_nan()), "softmax of infinity: {a:?}");
                 z[bad] = f32::NEG_INFINITY;
                 activation::softmax(&z, &mut a, len);
-                assert!(len == 1 || (a[bad] == 0.0 && a.iter().all(|a| a.is_finite())), "of -infinity: {a:?}");
+                assert!(
+                    len == 1 || (a[bad] == 0.0 && a.iter().all(|a| a.is_finite())),
+                    "of -infinity: {a:?}"
+                );
             }
         }
     });

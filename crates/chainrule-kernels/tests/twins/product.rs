@@ -113,7 +113,11 @@ fn cases(sizes: impl Strategy<Value = (usize, usize, usize)>) -> impl Strategy<V
     (sizes, lies, 0usize..3, 0usize..3, end(), split, 0u64..1_000_000).prop_map(
         |(sizes, lies, more, start, finish, split, seed)| {
             // A sum of several blocks cannot change c.
-            let finish = if sizes.1 > MOST_DESCENDED && matches!(finish, End::Descend(_)) { End::Store } else { finish };
+            let finish = if sizes.1 > MOST_DESCENDED && matches!(finish, End::Descend(_)) {
+                End::Store
+            } else {
+                finish
+            };
             Case { sizes, lies, more, start, finish, split, seed }
         },
     )

@@ -1,6 +1,8 @@
 //! The first layer over lists of nonzero inputs, against the twins of the dense kernels and those kernels themselves.
 
-use crate::common::{assert_close, assert_padding_is_0, axis, bits, config, nonlinearity, numbers, unwritten, values};
+use crate::common::{
+    assert_close, assert_padding_is_0, axis, bits, config, nonlinearity, numbers, unwritten, values,
+};
 use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Into};
@@ -59,7 +61,10 @@ fn agree(d: Dims, bias_len: usize, f: Nonlinearity, bytes: bool, seed: u64) {
             }
             // A zero input adds nothing: skipping it leaves the bits of the dense sum, in the order of the samples.
             assert!(bits(&[&dw]) == bits(&[&dw_dense]), "dw: other bits than dense for {d:?} at {level:?}");
-            assert!(bits(&[&stepped]) == bits(&[&stepped_dense]), "w: other bits than dense for {d:?} at {level:?}");
+            assert!(
+                bits(&[&stepped]) == bits(&[&stepped_dense]),
+                "w: other bits than dense for {d:?} at {level:?}"
+            );
             let bits = bits(&[&z, &a, &dw, &descended, &stepped]);
             let first = of_one_thread.get_or_insert_with(|| bits.clone());
             assert!(*first == bits, "{threads} threads give other bits for {d:?} at {level:?}");
@@ -104,5 +109,7 @@ fn agree_at_the_sizes_of_networks() {
 fn data_sets_that_lists_have_no_room_for_are_refused() {
     assert!(SparseRows::from_bytes(&[], 0, 1.0).is_none());
     assert!(SparseRows::from_reals(&vec![1.0; (1 << 16) + 1], (1 << 16) + 1).is_none());
-    assert!(SparseRows::from_reals(&vec![1.0; 1 << 16], 1 << 16).is_some_and(|rows| rows.nonzeros() == 1 << 16));
+    assert!(
+        SparseRows::from_reals(&vec![1.0; 1 << 16], 1 << 16).is_some_and(|rows| rows.nonzeros() == 1 << 16)
+    );
 }
