@@ -1,7 +1,8 @@
 //! exp, sigmoid, tanh and softmax over whole vectors, and the nonlinearities that products compute in passing.
 //!
-//! Errors against the exact value, over all f32 (tests/accuracy.rs): exp of x <= 0 within 2 ulp (results below 2^-126 are 0),
-//! sigmoid 3 ulp, tanh 3 ulp, softmax 4 ulp of each term relative to its exact value.
+//! Largest errors against the exact value, over all f32 (tests/accuracy.rs): exp of x <= 0 within 1.1 ulp (results below 2^-126
+//! are 0), sigmoid 2.5 ulp, tanh 1.6 ulp. Softmax, over rows of up to 100 numbers: 5 ulp of each term where z - max is exact;
+//! where it is rounded, which magnifies any softmax's error, max - z ulp more.
 
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
@@ -138,7 +139,7 @@ pub(crate) fn tanh<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
     let magnitude = simd.abs_f32s(z);
     let square = simd.mul_f32s(z, z);
     let mut p = c(-5.704_988_7e-3);
-    for coefficient in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_3e-1] {
+    for coefficient in [2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
         p = mul_add(simd, p, square, c(coefficient));
     }
     let near = mul_add(simd, simd.mul_f32s(p, square), z, z);
@@ -159,6 +160,18 @@ fn map_row<S: Simd>(simd: S, from: &[f32], to: &mut [f32], f: impl Fn(S::f32s) -
     }
     if !from_tail.is_empty() {
         simd.partial_store_f32s(to_tail, f(simd.partial_load_f32s(from_tail)));
+    }
+}
+
+kernel! {
+    /// y = e^x for x <= 0, element by element: what the others are made of, public for its test.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[doc(hidden)]
+    pub fn exp<'a>(simd, x: &'a [f32], y: &'a mut [f32]) {
+        assert_eq!(x.len(), y.len(), "exp: lengths differ");
+        map_row::<S>(simd, x, y, #[inline(always)] |x| exp_nonpositive(simd, x));
     }
 }
 

@@ -107,9 +107,9 @@ pub enum Into {
 /// # Panics
 /// If a slice is shorter than its shape, or the bias has another length.
 #[allow(clippy::too_many_arguments)]
-pub fn forward<T: Real>(
+pub fn forward<'x, T: Real>(
     d: Dims,
-    x: Input<T>,
+    x: impl std::convert::Into<Input<'x, T>>,
     w: &[T],
     bias: &[T],
     f: Option<Nonlinearity>,
@@ -117,6 +117,7 @@ pub fn forward<T: Real>(
     a: &mut [T],
     threads: usize,
 ) {
+    let x = x.into();
     d.check("forward", x.numbers(d), w.len(), z.len().min(a.len()));
     assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward: bias of another length");
     T::forward(d, x, w, bias, f, &mut z[..d.n * d.m], &mut a[..d.n * d.m], threads);
@@ -144,7 +145,15 @@ pub fn input_gradient<T: Real>(
 ///
 /// # Panics
 /// If a slice is shorter than its shape, or a batch of more than [`LARGEST_DESCENT`] samples is to update weights.
-pub fn weight_gradient<T: Real>(d: Dims, x: Input<T>, delta: &[T], into: Into, dw: &mut [T], threads: usize) {
+pub fn weight_gradient<'x, T: Real>(
+    d: Dims,
+    x: impl std::convert::Into<Input<'x, T>>,
+    delta: &[T],
+    into: Into,
+    dw: &mut [T],
+    threads: usize,
+) {
+    let x = x.into();
     d.check("weight_gradient", x.numbers(d), dw.len(), delta.len());
     T::weight_gradient(d, x, &delta[..d.n * d.m], into, dw, threads);
 }
@@ -213,7 +222,9 @@ impl Products for f32 {
     ) {
         let f = f.unwrap_or(Nonlinearity::Identity);
         let x = match x {
-            Input::Sparse(rows, samples) => return sparse::forward(rows, samples, d, w, bias, f, z, a, threads),
+            Input::Sparse(rows, samples) => {
+                return sparse::forward(rows, samples, d, w, bias, f, z, a, threads);
+            }
             Input::Dense(x) => x,
         };
         if d.n <= ROWWISE_BATCH {
@@ -267,7 +278,17 @@ impl Products for f32 {
         };
         let split = if d.m >= 32 * threads { Split::Columns } else { Split::Rows };
         let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
-        product::multiply((d.k, d.n, d.m), x, delta, dw, Lies::Panels(d.k), Start::Zero, finish, split, threads);
+        product::multiply(
+            (d.k, d.n, d.m),
+            x,
+            delta,
+            dw,
+            Lies::Panels(d.k),
+            Start::Zero,
+            finish,
+            split,
+            threads,
+        );
     }
 
     fn softmax(z: &[f32], a: &mut [f32], units: usize) {

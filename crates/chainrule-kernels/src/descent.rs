@@ -20,11 +20,11 @@ mod output;
 pub use output::{Loss, Targets};
 
 use crate::activation::Nonlinearity;
+use crate::dense::PANEL;
 use crate::memory::Aligned;
+use crate::panel::with_vectors;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
-use crate::dense::PANEL;
-use crate::panel::with_vectors;
 use crate::sparse::SparseRows;
 use std::ops::Range;
 
@@ -172,12 +172,14 @@ impl Descent {
         assert!(first.inputs == rows.inputs() && answers.len() >= samples.len() * output.units);
         assert!(samples.iter().all(|&s| s < rows.len() && targets.holds(s, output.units)));
         for layer in &self.layers {
-            assert!(layer.weight + layer.inputs * layer.width() <= params.len() && layer.bias.end <= params.len());
+            assert!(
+                layer.weight + layer.inputs * layer.width() <= params.len() && layer.bias.end <= params.len()
+            );
             let padded = layer.bias.len() != layer.units || layer.bias.start + layer.width() <= params.len();
             assert!(padded && (layer.bias.len() <= 1 || layer.bias.len() == layer.units));
         }
         let units = first.units;
-        let nonzeros = rows.nonzeros() / rows.len() * batch_size;
+        let nonzeros = rows.nonzeros() / rows.len().max(1) * batch_size;
         let parts = if nonzeros * units < PARALLEL_FROM { 1 } else { threads.min(units.div_ceil(PANEL)) };
         let step = Step {
             layers: &self.layers,

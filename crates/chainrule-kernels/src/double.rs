@@ -52,6 +52,9 @@ impl Products for f64 {
         if d.n <= ROWWISE_BATCH {
             input_gradient_rows(d, delta, w, dx);
         } else {
+            if d.m == 0 {
+                dx.fill(0.0);
+            }
             for (p, w) in panels(d, w) {
                 let units = (d.m - p * PANEL).min(PANEL);
                 let (delta, w) = ((&delta[p * PANEL..], (d.m, 1)), (w, (1, PANEL)));
@@ -73,7 +76,7 @@ impl Products for f64 {
         if d.n <= ROWWISE_BATCH {
             weight_gradient_rows(d, x, delta, factors, dw);
         } else {
-            for (p, dw) in dw[..d.weights()].chunks_exact_mut(d.k * PANEL).enumerate() {
+            for (p, dw) in dw[..d.weights()].chunks_exact_mut((d.k * PANEL).max(1)).enumerate() {
                 let units = (d.m - p * PANEL).min(PANEL);
                 let delta = (&delta[p * PANEL..], (d.m, 1));
                 product((d.k, d.n, units), (x, (1, d.k)), delta, factors, dw, PANEL, threads);

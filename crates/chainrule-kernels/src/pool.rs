@@ -141,7 +141,7 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
         return alone();
     }
     let pool = pool();
-    let Ok(_busy) = pool.busy.try_lock() else { return alone() };
+    let Ok(busy) = pool.busy.try_lock() else { return alone() };
     if pool.helpers == 0 {
         return alone();
     }
@@ -168,6 +168,7 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
         if spins.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
     }
     if pool.panicked.swap(false, Ordering::Relaxed) {
+        drop(busy); // unwinding would poison it, and no later call get the helpers
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
 }
@@ -215,7 +216,8 @@ pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) ->
             lines.resize(needed, Line([0.0; 16]));
         }
         // SAFETY: a `Line` is 16 f32 without padding, so the vector is 16 times as many initialised f32.
-        let numbers = unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+        let numbers =
+            unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
         body(&mut numbers[..len])
     })
 }

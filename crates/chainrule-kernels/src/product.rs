@@ -19,8 +19,8 @@
 //! threads and the place in a tile.
 
 use crate::activation::Nonlinearity;
-use crate::pool::{self, Shared};
 use crate::dense::PANEL;
+use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
 
@@ -53,9 +53,15 @@ pub enum Matrix<'a> {
 impl Matrix<'_> {
     fn holds(&self, rows: usize, columns: usize) -> bool {
         match *self {
-            Self::Rows(data, width) => columns <= width && (rows * width).saturating_sub(width - columns) <= data.len(),
-            Self::Columns(data, height) => rows <= height && (columns * height).saturating_sub(height - rows) <= data.len(),
-            Self::Panels(data, height) => rows <= height && height * columns.next_multiple_of(PANEL) <= data.len(),
+            Self::Rows(data, width) => {
+                columns <= width && (rows * width).saturating_sub(width - columns) <= data.len()
+            }
+            Self::Columns(data, height) => {
+                rows <= height && (columns * height).saturating_sub(height - rows) <= data.len()
+            }
+            Self::Panels(data, height) => {
+                rows <= height && height * columns.next_multiple_of(PANEL) <= data.len()
+            }
         }
     }
 }
@@ -67,7 +73,7 @@ pub enum Lies {
     Rows(usize),
     /// Column after column, each of this many numbers.
     Columns(usize),
-    /// In panels of 16 columns, each of this many rows; padding columns are written, too.
+    /// In panels of 16 columns, each of this many rows; padding may be written, as for sums of 0.
     Panels(usize),
 }
 
@@ -230,10 +236,15 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
             while i < job.rows.end {
                 let rows = ROWS.min(job.rows.end - i);
                 let (a, steps) = match job.a {
-                    Matrix::Rows(data, width) => (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 }),
+                    Matrix::Rows(data, width) => {
+                        (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 })
+                    }
                     Matrix::Panels(data, height) => {
                         let at = height * from + i * PANEL;
-                        (&data[at..], Steps { row: PANEL, index: 1, jump: (height - 1) * PANEL })
+                        (
+                            &data[at.min(data.len())..],
+                            Steps { row: PANEL, index: 1, jump: (height - 1) * PANEL },
+                        )
                     }
                     Matrix::Columns(data, height) => {
                         pack_a(data, height, from..to, i, rows, packed_a);
@@ -246,9 +257,16 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
                     let single = width > PANEL && right - j <= PANEL;
                     let width = if single { PANEL } else { width };
                     let offset = (j - left) / PANEL * PANEL * height + (j - left) % PANEL;
-                    let at = Place { i, j, rows, columns: width.min(right - j), first: from == 0, last: to == job.inner };
+                    let at = Place {
+                        i,
+                        j,
+                        rows,
+                        columns: width.min(right - j),
+                        first: from == 0,
+                        last: to == job.inner,
+                    };
                     begin(job, &at, width, tile);
-                    let b = (&panels[offset..], height * PANEL);
+                    let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
                     // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.
                     unsafe {
@@ -322,7 +340,14 @@ fn pack_b(b: &Matrix, range: std::ops::Range<usize>, columns: std::ops::Range<us
 
 /// Copies `rows` rows from row `i` on of a matrix by columns, indices `range`, into (range, rows).
 #[inline(always)]
-fn pack_a(data: &[f32], height: usize, range: std::ops::Range<usize>, i: usize, rows: usize, packed: &mut [f32]) {
+fn pack_a(
+    data: &[f32],
+    height: usize,
+    range: std::ops::Range<usize>,
+    i: usize,
+    rows: usize,
+    packed: &mut [f32],
+) {
     if rows == 14 {
         for (to, p) in packed.as_chunks_mut::<14>().0.iter_mut().zip(range) {
             to.copy_from_slice(&data[p * height + i..][..14]);
@@ -351,6 +376,7 @@ impl Job<'_> {
 fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
     for i in 0..at.rows {
         let row = &mut tile[i * width..(i + 1) * width];
+        row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
         if !at.first {
             for (j, sum) in row[..at.columns].iter_mut().enumerate() {
                 // SAFETY: (i, j) lies in this thread's block of c, which `multiply` has checked.
@@ -360,7 +386,7 @@ fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
         }
         match job.start {
             Start::Zero => row.fill(0.0),
-            Start::Bias([one]) => row.fill(*one),
+            Start::Bias([one]) => row[..at.columns].fill(*one),
             Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
         }
     }

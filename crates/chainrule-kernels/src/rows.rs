@@ -95,7 +95,10 @@ kernel! {
                             *sum = mul_add(simd, delta, w, *sum);
                         }
                     }
-                    let sum = sums.into_iter().fold(simd.splat_f32s(0.0), #[inline(always)] |all, sum| simd.add_f32s(all, sum));
+                    let [mut sum, ..] = sums;
+                    for &other in &sums[1..] {
+                        sum = simd.add_f32s(sum, other);
+                    }
                     *dx = simd.reduce_sum_f32s(sum);
                 }
                 if let Some((f, a)) = below {
@@ -110,7 +113,7 @@ kernel! {
     /// dw = x^T delta, or with `descend` w = w - rate x^T delta, row by row of each panel.
     pub(crate) fn weight_gradient<'a>(simd, d: Dims, x: &'a [f32], delta: &'a [f32], descend: Option<f32>, w: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
-            for (p, panel) in w.chunks_exact_mut(d.k * PANEL).take(d.m.div_ceil(PANEL)).enumerate() {
+            for (p, panel) in w.chunks_exact_mut((d.k * PANEL).max(1)).take(d.m.div_ceil(PANEL)).enumerate() {
                 let units = p * PANEL..d.m.min((p + 1) * PANEL);
                 for (i, row) in panel.chunks_exact_mut(PANEL).enumerate() {
                     let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];

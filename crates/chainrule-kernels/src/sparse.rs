@@ -121,8 +121,12 @@ impl SparseRows {
         let list = self.list(sample);
         let columns = &self.columns[list.clone()];
         match &self.values {
-            Values::Bytes(values, table) => in_four(columns, &values[list], |byte| table[usize::from(byte)], each),
-            Values::Reals(values) => in_four(columns, &values[list], |value| value, each),
+            Values::Bytes(values, table) => {
+                in_four(columns, &values[list], |byte| table[usize::from(byte)], each);
+            }
+            Values::Reals(values) => {
+                in_four(columns, &values[list], |value| value, each);
+            }
         }
     }
 
@@ -291,7 +295,8 @@ pub(crate) unsafe fn sum_rows<S: Simd, const V: usize, const P: usize>(
             for (p, acc) in chains[chain].iter_mut().enumerate() {
                 for (v, acc) in acc.iter_mut().enumerate() {
                     let at = p * distance + i * PANEL + v * S::F32_LANES;
-                    *acc = mul_add(simd, x, unsafe { panels.add(at).cast::<S::f32s>().read_unaligned() }, *acc);
+                    *acc =
+                        mul_add(simd, x, unsafe { panels.add(at).cast::<S::f32s>().read_unaligned() }, *acc);
                 }
             }
         },
@@ -299,7 +304,8 @@ pub(crate) unsafe fn sum_rows<S: Simd, const V: usize, const P: usize>(
     let [mut sum, one, two, three] = chains;
     for p in 0..P {
         for v in 0..V {
-            sum[p][v] = simd.add_f32s(simd.add_f32s(sum[p][v], one[p][v]), simd.add_f32s(two[p][v], three[p][v]));
+            sum[p][v] =
+                simd.add_f32s(simd.add_f32s(sum[p][v], one[p][v]), simd.add_f32s(two[p][v], three[p][v]));
         }
     }
     sum
@@ -420,11 +426,15 @@ impl ByInput {
         }
         // starts[i + 1] is where the next entry of input i goes, and in the end where the list of i + 1 begins.
         for (s, &sample) in samples.iter().enumerate() {
-            rows.each(sample, #[inline(always)] |i, value| {
-                let at = &mut self.starts[i + 1];
-                self.entries[*at as usize] = (s as u32, value);
-                *at += 1;
-            });
+            rows.each(
+                sample,
+                #[inline(always)]
+                |i, value| {
+                    let at = &mut self.starts[i + 1];
+                    self.entries[*at as usize] = (s as u32, value);
+                    *at += 1;
+                },
+            );
         }
     }
 

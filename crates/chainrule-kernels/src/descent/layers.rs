@@ -71,8 +71,10 @@ pub(super) unsafe fn first_forward<S: Simd, const V: usize>(simd: S, step: &Step
             // SAFETY: panels of W have `inputs` rows; row s of a and z is one of the batch.
             unsafe {
                 let w = step.params.get().add(layer.weight + left * layer.inputs);
-                let bias: [Panel<S, V>; 2] =
-                    [panel::bias(simd, biases(step, 0), left), panel::bias(simd, biases(step, 0), left + PANEL)];
+                let bias: [Panel<S, V>; 2] = [
+                    panel::bias(simd, biases(step, 0), left),
+                    panel::bias(simd, biases(step, 0), left + PANEL),
+                ];
                 for (s, &sample) in step.samples.iter().enumerate() {
                     if left == first
                         && let Some(&later) = step.upcoming.get(s + AHEAD)
@@ -223,7 +225,13 @@ unsafe fn sum<S: Simd, const V: usize, const N: usize>(
 /// # Safety
 /// Number i of `x` and row i of `w` are readable.
 #[inline(always)]
-unsafe fn add_row<S: Simd, const V: usize>(simd: S, i: usize, x: *const f32, w: *const f32, sum: &mut Panel<S, V>) {
+unsafe fn add_row<S: Simd, const V: usize>(
+    simd: S,
+    i: usize,
+    x: *const f32,
+    w: *const f32,
+    sum: &mut Panel<S, V>,
+) {
     // SAFETY: the caller's promise.
     let (x, w): (_, Panel<S, V>) = unsafe { (simd.splat_f32s(*x.add(i)), load(simd, w.add(i * PANEL))) };
     for (sum, w) in sum.iter_mut().zip(w) {
@@ -322,11 +330,20 @@ pub(super) unsafe fn first_update<S: Simd, const V: usize>(simd: S, step: &Step,
             },
         );
     }
-    // SAFETY: as above; a shared bias belongs to the part that has the first unit.
-    unsafe { update_bias::<S, V>(simd, step, 0, units) };
+    // A shared bias is everybody's: another thread may already read it for the next batch. See [`update_rest`].
+    if !shares_bias(step, 0) {
+        // SAFETY: as above.
+        unsafe { update_bias::<S, V>(simd, step, 0, units) };
+    }
 }
 
-/// b -= rate * the sum of delta over the batch, for `units` of layer `l`: BP3.
+/// Whether the units of layer `l` have one bias in common.
+#[inline(always)]
+fn shares_bias(step: &Step, l: usize) -> bool {
+    step.layers[l].bias.len() == 1 && step.layers[l].units > 1
+}
+
+/// b -= rate * the sum of delta over the batch, for `units` of layer `l` (all of them, if they share a bias): BP3.
 ///
 /// # Safety
 /// No other thread uses these units.
@@ -339,12 +356,10 @@ unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, u
     }
     // SAFETY: rows of delta(l) and the biases, as `run` has checked.
     unsafe {
-        if layer.bias.len() == 1 && layer.units > 1 {
-            if units.start == 0 {
-                let of_row = |s| std::slice::from_raw_parts(step.delta.get().add(row(step, l, s)), layer.units);
-                let sum: f32 = (0..n).flat_map(of_row).sum();
-                *step.params.get().add(layer.bias.start) -= step.rate * sum;
-            }
+        if shares_bias(step, l) {
+            let of_row = |s| std::slice::from_raw_parts(step.delta.get().add(row(step, l, s)), layer.units);
+            let sum: f32 = (0..n).flat_map(of_row).sum();
+            *step.params.get().add(layer.bias.start) -= step.rate * sum;
             return;
         }
         for left in units.step_by(PANEL) {
@@ -366,12 +381,16 @@ unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, u
     }
 }
 
-/// The update of all layers but the first: W, W by outputs, b.
+/// The update of all layers but the first: W, W by outputs, b; of the first layer a shared bias.
 ///
 /// # Safety
-/// The buffers are as `run` has checked, and no other thread uses these layers.
+/// The buffers are as `run` has checked, and no other thread runs.
 #[inline(always)]
 pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) {
+    if shares_bias(step, 0) {
+        // SAFETY: the caller's promise.
+        unsafe { update_bias::<S, V>(simd, step, 0, 0..step.layers[0].units) };
+    }
     for l in 1..step.layers.len() {
         let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
         // SAFETY: rows of a(l-1) and delta(l), W and W by outputs, as `run` has checked.

@@ -56,7 +56,14 @@ impl Targets<'_> {
 /// # Safety
 /// As [`super::layers::through`].
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd>(simd: S, step: &Step, s: usize, z: &[f32], a: &mut [f32], delta: &mut [f32]) {
+pub(super) unsafe fn finish<S: Simd>(
+    simd: S,
+    step: &Step,
+    s: usize,
+    z: &[f32],
+    a: &mut [f32],
+    delta: &mut [f32],
+) {
     let output = &step.layers[step.layers.len() - 1];
     let m = output.units;
     let sample = step.samples[s];

@@ -1,0 +1,161 @@
+//! The packed product with every way its matrices can lie, its sums can start and end, and its work can be split.
+
+use crate::common::{assert_close, axis, bits, config, nonlinearity, numbers, unwritten};
+use crate::levels::at_every_level;
+use chainrule_kernels::activation::Nonlinearity;
+use chainrule_kernels::dense::PANEL;
+use chainrule_kernels::naive;
+use chainrule_kernels::product::{Finish, Lies, MOST_DESCENDED, Matrix, Split, Start, multiply};
+use proptest::prelude::*;
+
+/// The numbers of a `(rows, columns)` matrix that lies in way `lies`, with `more` numbers between rows, and as much room.
+fn matrix(lies: usize, rows: usize, columns: usize, more: usize) -> (Lies, usize) {
+    match lies {
+        0 => (Lies::Rows(columns + more), rows * (columns + more)),
+        1 => (Lies::Columns(rows + more), columns * (rows + more)),
+        _ => (Lies::Panels(rows + more), (rows + more) * columns.next_multiple_of(PANEL)),
+    }
+}
+
+fn operand(lies: Lies, data: &[f32]) -> Matrix<'_> {
+    match lies {
+        Lies::Rows(width) => Matrix::Rows(data, width),
+        Lies::Columns(height) => Matrix::Columns(data, height),
+        Lies::Panels(height) => Matrix::Panels(data, height),
+    }
+}
+
+/// The entries of c, without what lies between.
+fn entries(lies: Lies, rows: usize, columns: usize, c: &[f32]) -> Vec<f32> {
+    let at = |i: usize, j: usize| match lies {
+        Lies::Rows(width) => i * width + j,
+        Lies::Columns(height) => j * height + i,
+        Lies::Panels(height) => naive::panel_index(height, i, j),
+    };
+    (0..rows * columns).map(|e| c[at(e / columns, e % columns)]).collect()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    sizes: (usize, usize, usize),
+    /// How a, b and c lie.
+    lies: (usize, usize, usize),
+    more: usize,
+    /// 0: at zero, 1: one bias, 2: a bias for each column.
+    start: usize,
+    finish: End,
+    split: Split,
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Store,
+    Activate(Nonlinearity),
+    TimesDerivative(Nonlinearity),
+    Descend(f32),
+}
+
+fn agree(case: Case) {
+    let Case { sizes, lies, more, seed, .. } = case;
+    let (rows, inner, columns) = sizes;
+    let (lies_a, len_a) = matrix(lies.0, rows, inner, more);
+    let (lies_b, len_b) = matrix(lies.1, inner, columns, more);
+    let (lies_c, len_c) = matrix(lies.2, rows, columns, more);
+    let (a, b) = (numbers::<f32>(len_a, seed), numbers::<f32>(len_b, seed + 1));
+    let (old, activations) = (numbers::<f32>(len_c, seed + 2), numbers::<f32>(len_c, seed + 3));
+    let bias = numbers::<f32>([0, 1, columns][case.start], seed + 4);
+    let start = if bias.is_empty() { Start::Zero } else { Start::Bias(&bias) };
+    let run = |threads: Option<usize>| {
+        let mut c = if matches!(case.finish, End::Descend(_)) { old.clone() } else { unwritten(len_c) };
+        let mut out = unwritten::<f32>(len_c);
+        let finish = match case.finish {
+            End::Store => Finish::Store,
+            End::Activate(f) => Finish::Activate(f, &mut out),
+            End::TimesDerivative(f) => Finish::TimesDerivative(f, &activations),
+            End::Descend(rate) => Finish::Descend(rate),
+        };
+        let (a, b) = (operand(lies_a, &a), operand(lies_b, &b));
+        match threads {
+            None => naive::multiply(sizes, a, b, &mut c, lies_c, start, finish),
+            Some(threads) => multiply(sizes, a, b, &mut c, lies_c, start, finish, case.split, threads),
+        }
+        (entries(lies_c, rows, columns, &c), entries(lies_c, rows, columns, &out))
+    };
+    let (c_naive, a_naive) = run(None);
+    at_every_level(|level| {
+        let mut of_one_thread = None;
+        for threads in [1, 2, 3] {
+            let (c, a) = run(Some(threads));
+            assert_close("c", &c, &c_naive, inner);
+            if matches!(case.finish, End::Activate(_)) {
+                assert_close("f(c)", &a, &a_naive, inner);
+            }
+            let bits = bits(&[&c, &a]);
+            let first = of_one_thread.get_or_insert_with(|| bits.clone());
+            assert!(*first == bits, "{threads} threads give other bits for {case:?} at {level:?}");
+        }
+    });
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        Just(End::Store),
+        nonlinearity().prop_map(End::Activate),
+        nonlinearity().prop_map(End::TimesDerivative),
+        Just(End::Descend(0.375)),
+    ]
+}
+
+fn cases(sizes: impl Strategy<Value = (usize, usize, usize)>) -> impl Strategy<Value = Case> {
+    let split = prop_oneof![Just(Split::Rows), Just(Split::Columns)];
+    let lies = (0usize..3, 0usize..3, 0usize..3);
+    (sizes, lies, 0usize..3, 0usize..3, end(), split, 0u64..1_000_000).prop_map(
+        |(sizes, lies, more, start, finish, split, seed)| {
+            // A sum of several blocks cannot change c.
+            let finish = if sizes.1 > MOST_DESCENDED && matches!(finish, End::Descend(_)) {
+                End::Store
+            } else {
+                finish
+            };
+            Case { sizes, lies, more, start, finish, split, seed }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(config(400))]
+
+    #[test]
+    fn agrees_over_random_shapes(case in cases((axis(), axis(), axis()))) {
+        agree(case);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+
+    #[test]
+    fn agrees_where_sums_run_over_several_blocks(case in cases((1usize..40, prop_oneof![511usize..=514, 1020usize..=1030], 1usize..70))) {
+        agree(case);
+    }
+
+    #[test]
+    fn agrees_over_several_blocks_of_columns(case in cases((1usize..20, 1usize..20, prop_oneof![255usize..=258, 500usize..=530]))) {
+        agree(case);
+    }
+}
+
+/// Every combination once, at sizes that leave remainders everywhere and are split over threads.
+#[test]
+fn agrees_in_every_combination() {
+    for at in 0..27 * 3 * 4 * 2 {
+        let (lies, at) = (at % 27, at / 27);
+        let (start, at) = (at % 3, at / 3);
+        let f = Nonlinearity::Tanh;
+        let finish = [End::Store, End::Activate(f), End::TimesDerivative(f), End::Descend(0.5)][at % 4];
+        let split = [Split::Rows, Split::Columns][at / 4];
+        let lies = (lies % 3, lies / 3 % 3, lies / 9);
+        agree(Case { sizes: (43, 37, 53), lies, more: 0, start, finish, split, seed: 5 });
+    }
+}
