@@ -115,9 +115,28 @@ pub fn multiply(
     c: &mut [f32],
     lies: Lies,
     start: Start,
+    finish: Finish,
+    split: Split,
+    threads: usize,
+) {
+    each_part(sizes, a, b, c, lies, start, finish, split, threads, |job| {
+        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, scratch));
+    });
+}
+
+/// Checks a product's operands and calls `compute` for each thread's block of it.
+#[allow(clippy::too_many_arguments)] // as above
+pub(crate) fn each_part(
+    sizes: (usize, usize, usize),
+    a: Matrix,
+    b: Matrix,
+    c: &mut [f32],
+    lies: Lies,
+    start: Start,
     mut finish: Finish,
     split: Split,
     threads: usize,
+    compute: impl Fn(Job) + Sync,
 ) {
     let (rows, inner, columns) = sizes;
     if rows * columns == 0 {
@@ -158,8 +177,7 @@ pub fn multiply(
         if part_rows.is_empty() || part_columns.is_empty() {
             return;
         }
-        let job = Job { rows: part_rows, columns: part_columns, inner, a, b, c, lies, start, finish };
-        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, scratch));
+        compute(Job { rows: part_rows, columns: part_columns, inner, a, b, c, lies, start, finish });
     });
 }
 
@@ -173,12 +191,12 @@ enum End<'a> {
 }
 
 /// One thread's block of c.
-struct Job<'a> {
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    inner: usize,
-    a: Matrix<'a>,
-    b: Matrix<'a>,
+pub(crate) struct Job<'a> {
+    pub(crate) rows: std::ops::Range<usize>,
+    pub(crate) columns: std::ops::Range<usize>,
+    pub(crate) inner: usize,
+    pub(crate) a: Matrix<'a>,
+    pub(crate) b: Matrix<'a>,
     c: Shared<f32>,
     lies: Lies,
     start: Start<'a>,
@@ -272,13 +290,13 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
 }
 
 /// A tile's place in c, and whether its sums begin or end with this block.
-struct Place {
-    i: usize,
-    j: usize,
-    rows: usize,
-    columns: usize,
-    first: bool,
-    last: bool,
+pub(crate) struct Place {
+    pub(crate) i: usize,
+    pub(crate) j: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
 }
 
 /// Copies columns `columns` of b, indices `range`, into panels (range, 16), the last one filled up with zeros.
@@ -348,9 +366,10 @@ impl Job<'_> {
 
 /// Fills the tile with the values that its sums go on from.
 #[inline(always)]
-fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
+pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
     for i in 0..at.rows {
         let row = &mut tile[i * width..(i + 1) * width];
+        row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
         if !at.first {
             for (j, sum) in row[..at.columns].iter_mut().enumerate() {
                 // SAFETY: (i, j) lies in this thread's block of c, which `multiply` has checked.
@@ -360,7 +379,7 @@ fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
         }
         match job.start {
             Start::Zero => row.fill(0.0),
-            Start::Bias([one]) => row.fill(*one),
+            Start::Bias([one]) => row[..at.columns].fill(*one),
             Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
         }
     }
@@ -461,7 +480,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
 
 /// Moves a tile's sums to c, by `finish` if they are complete.
 #[inline(always)]
-fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
+pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
     let finish = if at.last { job.finish } else { End::Store };
     match job.lies {
         Lies::Rows(_) => {
@@ -482,7 +501,7 @@ fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
             }
         }
         Lies::Columns(_) => {
-            let mut column = [0.0f32; 16];
+            let mut column = [0.0f32; 32];
             for j in 0..at.columns {
                 for (i, value) in column[..at.rows].iter_mut().enumerate() {
                     *value = tile[i * width + j];
