@@ -71,10 +71,9 @@ pub fn forward(
 ) {
     let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
     let finish = Finish::Activate(f.unwrap_or(Nonlinearity::Identity), &mut a[..d.n * d.m]);
-    let split = if d.m >= 32 * threads || d.m >= d.n { Split::Columns } else { Split::Rows };
-    let (x, w) = (Matrix::Rows(x, d.k), Matrix::Panels(w, d.k));
+    let (x, w) = (Matrix::Rows(x, d.k), Right::Plain(Matrix::Panels(w, d.k)));
     let (sizes, z, lies) = ((d.n, d.k, d.m), &mut z[..d.n * d.m], Lies::Rows(d.m));
-    multiply(level(), sizes, x, w, z, lies, start, finish, split, threads);
+    multiply(level(), sizes, x, w, z, lies, start, finish, split(d.n, d.m, threads), threads);
 }
 
 /// dx = delta w^T, with `below` = (f, a) times f'(z), as [`crate::dense::input_gradient`]; delta and w are rounded to bf16.
@@ -89,11 +88,10 @@ pub fn input_gradient(
     dx: &mut [f32],
     threads: usize,
 ) {
-    // dx^T = w delta^T: each thread reads only its own rows of w.
     let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, &a[..d.n * d.k]));
-    let (w, delta) = (Matrix::Panels(w, d.k), Matrix::Columns(delta, d.m));
-    let (sizes, dx, lies) = ((d.k, d.m, d.n), &mut dx[..d.n * d.k], Lies::Columns(d.k));
-    multiply(level(), sizes, w, delta, dx, lies, Start::Zero, finish, Split::Rows, threads);
+    let (delta, w) = (Matrix::Rows(delta, d.m), Right::Transposed(Matrix::Panels(w, d.k)));
+    let (sizes, dx, lies) = ((d.n, d.m, d.k), &mut dx[..d.n * d.k], Lies::Rows(d.k));
+    multiply(level(), sizes, delta, w, dx, lies, Start::Zero, finish, split(d.n, d.k, threads), threads);
 }
 
 /// dw = x^T delta, or with [`Into::Descent`] w = w - rate dw, as [`crate::dense::weight_gradient`]; x and delta are rounded to
@@ -106,10 +104,21 @@ pub fn weight_gradient(d: Dims, x: &[f32], delta: &[f32], into: Into, dw: &mut [
         Into::Gradient => Finish::Store,
         Into::Descent(rate) => Finish::Descend(rate as f32),
     };
-    let split = if d.m >= 32 * threads { Split::Columns } else { Split::Rows };
-    let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
+    let (x, delta) = (Matrix::Columns(x, d.k), Right::Plain(Matrix::Rows(delta, d.m)));
     let (sizes, lies) = ((d.k, d.n, d.m), Lies::Panels(d.k));
-    multiply(level(), sizes, x, delta, dw, lies, Start::Zero, finish, split, threads);
+    multiply(level(), sizes, x, delta, dw, lies, Start::Zero, finish, split(d.k, d.m, threads), threads);
+}
+
+/// Columns where each thread gets a whole strip of them, so that it owns the same weights in every product.
+fn split(rows: usize, columns: usize, threads: usize) -> Split {
+    if columns >= STRIP * threads || columns >= rows { Split::Columns } else { Split::Rows }
+}
+
+/// The right operand of a product.
+#[derive(Clone, Copy)]
+enum Right<'a> {
+    Plain(Matrix<'a>),
+    Transposed(Matrix<'a>),
 }
 
 /// [`product::multiply`] with operands rounded to bf16, by the instructions of `level`, which this CPU has.
@@ -118,7 +127,7 @@ fn multiply(
     level: Option<Bf16Level>,
     sizes: (usize, usize, usize),
     a: Matrix,
-    b: Matrix,
+    b: Right,
     c: &mut [f32],
     lies: Lies,
     start: Start,
@@ -126,33 +135,39 @@ fn multiply(
     split: Split,
     threads: usize,
 ) {
-    product::each_part(sizes, a, b, c, lies, start, finish, split, threads, |job| {
+    let (rows, inner, columns) = sizes;
+    let held = match b {
+        Right::Plain(b) => b.holds(inner, columns),
+        Right::Transposed(b) => b.holds(columns, inner),
+    };
+    assert!(rows * columns == 0 || (held && a.holds(rows, inner)), "bf16: operand too short");
+    product::each_part(sizes, c, lies, start, finish, split, threads, |job| {
         pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE, |scratch| match level {
-            None => emulated(job, scratch),
+            None => emulated(job, a, b, scratch),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a level is used only where `is_available`: the CPU has its instructions, always AVX512-BF16 among them.
-            Some(Bf16Level::Avx512Bf16) => unsafe { dot::avx512(job, scratch) },
+            Some(Bf16Level::Avx512Bf16) => unsafe { dot::avx512(job, a, b, scratch) },
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Some(Bf16Level::Amx) => {
                 // SAFETY: as above, and AMX; the tiles are configured until the end of this part.
                 unsafe {
                     let _configured = amx::Tiles::configure();
-                    dot::amx(job, scratch);
+                    dot::amx(job, a, b, scratch);
                 }
             }
             #[allow(unreachable_patterns)]
-            Some(_) => emulated(job, scratch),
+            Some(_) => emulated(job, a, b, scratch),
         });
     });
 }
 
 kernel! {
-    fn emulated<'a>(simd, job: Job<'a>, scratch: &'a mut [f32]) {
+    fn emulated<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Right<'a>, scratch: &'a mut [f32]) {
         // The tile that this level's registers hold beside the operands, each of which is unpacked into two.
         if S::REGISTER_COUNT >= 32 {
-            blocks::<S, EMULATED, 12>(simd, &job, scratch);
+            blocks::<S, EMULATED, 12>(simd, &job, a, b, scratch);
         } else {
-            blocks::<S, EMULATED, 4>(simd, &job, scratch);
+            blocks::<S, EMULATED, 4>(simd, &job, a, b, scratch);
         }
     }
 }
@@ -164,7 +179,13 @@ const AMX: u8 = 2;
 
 /// One thread's block of c, by tiles of `TALL` rows.
 #[inline(always)]
-fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(simd: S, job: &Job, scratch: &mut [f32]) {
+fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
+    simd: S,
+    job: &Job,
+    a: Matrix,
+    b: Right,
+    scratch: &mut [f32],
+) {
     let (packed, tile) = scratch.split_at_mut((ROWS + STRIP) * INNER / 2);
     // SAFETY: u32 and f32 have the same size and alignment, and every bit pattern is a number of both.
     let packed = unsafe { std::slice::from_raw_parts_mut(packed.as_mut_ptr().cast::<u32>(), packed.len()) };
@@ -179,10 +200,10 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(simd: S, job: &Job, scrat
             let to = (from + INNER).min(job.inner);
             // What is packed is filled up with pairs of zeros to whole panels.
             let (pairs, filled) = ((to - from).div_ceil(2), (to - from).next_multiple_of(PAIRED) / 2);
-            pack::a::<LEVEL>(&job.a, rows.clone(), from..to, packed_a, height);
+            pack::a::<LEVEL>(&a, rows.clone(), from..to, packed_a, height);
             for left in job.columns.clone().step_by(STRIP) {
                 let right = (left + STRIP).min(job.columns.end);
-                pack::b::<LEVEL>(&job.b, from..to, left..right, packed_b);
+                pack::b::<LEVEL>(&b, from..to, left..right, packed_b);
                 for i in rows.clone().step_by(TALL) {
                     let tall = TALL.min(rows.end - i);
                     let a = &packed_a[(i - top) * PANEL..];

@@ -51,7 +51,7 @@ pub enum Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    fn holds(&self, rows: usize, columns: usize) -> bool {
+    pub(crate) fn holds(&self, rows: usize, columns: usize) -> bool {
         match *self {
             Self::Rows(data, width) => columns <= width && (rows * width).saturating_sub(width - columns) <= data.len(),
             Self::Columns(data, height) => rows <= height && (columns * height).saturating_sub(height - rows) <= data.len(),
@@ -119,17 +119,17 @@ pub fn multiply(
     split: Split,
     threads: usize,
 ) {
-    each_part(sizes, a, b, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, scratch));
+    let (rows, inner, columns) = sizes;
+    assert!(rows * columns == 0 || a.holds(rows, inner) && b.holds(inner, columns), "multiply: operand too short");
+    each_part(sizes, c, lies, start, finish, split, threads, |job| {
+        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
     });
 }
 
-/// Checks a product's operands and calls `compute` for each thread's block of it.
+/// Checks the result of a product and calls `compute` for each thread's block of it. The arguments are [`multiply`]'s.
 #[allow(clippy::too_many_arguments)] // as above
 pub(crate) fn each_part(
     sizes: (usize, usize, usize),
-    a: Matrix,
-    b: Matrix,
     c: &mut [f32],
     lies: Lies,
     start: Start,
@@ -142,7 +142,6 @@ pub(crate) fn each_part(
     if rows * columns == 0 {
         return;
     }
-    assert!(a.holds(rows, inner) && b.holds(inner, columns), "multiply: operand too short");
     let c_matrix = match lies {
         Lies::Rows(width) => Matrix::Rows(c, width),
         Lies::Columns(height) => Matrix::Columns(c, height),
@@ -177,7 +176,7 @@ pub(crate) fn each_part(
         if part_rows.is_empty() || part_columns.is_empty() {
             return;
         }
-        compute(Job { rows: part_rows, columns: part_columns, inner, a, b, c, lies, start, finish });
+        compute(Job { rows: part_rows, columns: part_columns, inner, c, lies, start, finish });
     });
 }
 
@@ -195,8 +194,6 @@ pub(crate) struct Job<'a> {
     pub(crate) rows: std::ops::Range<usize>,
     pub(crate) columns: std::ops::Range<usize>,
     pub(crate) inner: usize,
-    pub(crate) a: Matrix<'a>,
-    pub(crate) b: Matrix<'a>,
     c: Shared<f32>,
     lies: Lies,
     start: Start<'a>,
@@ -204,14 +201,14 @@ pub(crate) struct Job<'a> {
 }
 
 kernel! {
-    fn block<'a>(simd, job: Job<'a>, scratch: &'a mut [f32]) {
+    fn block<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Matrix<'a>, scratch: &'a mut [f32]) {
         // The tile that this level's registers hold beside the operands.
         if S::REGISTER_COUNT >= 32 {
-            blocks::<S, 14, 2>(simd, &job, scratch);
+            blocks::<S, 14, 2>(simd, &job, a, b, scratch);
         } else if S::F32_LANES == 8 {
-            blocks::<S, 6, 2>(simd, &job, scratch);
+            blocks::<S, 6, 2>(simd, &job, a, b, scratch);
         } else {
-            blocks::<S, 4, 2>(simd, &job, scratch);
+            blocks::<S, 4, 2>(simd, &job, a, b, scratch);
         }
     }
 }
@@ -226,7 +223,13 @@ struct Steps {
 }
 
 #[inline(always)]
-fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, scratch: &mut [f32]) {
+fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    job: &Job,
+    a: Matrix,
+    b: Matrix,
+    scratch: &mut [f32],
+) {
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
@@ -237,17 +240,17 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
             let to = (from + INNER).min(job.inner);
             let k = to - from;
             // b as panels: the whole matrix where it lies, or a packed copy of this block.
-            let (panels, height) = match job.b {
+            let (panels, height) = match b {
                 Matrix::Panels(data, height) => (&data[height * left + from * PANEL..], height),
                 _ => {
-                    pack_b(&job.b, from..to, left..right, packed);
+                    pack_b(&b, from..to, left..right, packed);
                     (&*packed, k)
                 }
             };
             let mut i = job.rows.start;
             while i < job.rows.end {
                 let rows = ROWS.min(job.rows.end - i);
-                let (a, steps) = match job.a {
+                let (a, steps) = match a {
                     Matrix::Rows(data, width) => (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 }),
                     Matrix::Panels(data, height) => {
                         let at = height * from + i * PANEL;
@@ -371,9 +374,10 @@ pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
         let row = &mut tile[i * width..(i + 1) * width];
         row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
         if !at.first {
-            for (j, sum) in row[..at.columns].iter_mut().enumerate() {
-                // SAFETY: (i, j) lies in this thread's block of c, which `multiply` has checked.
-                *sum = unsafe { *job.c.get().add(job.at(at.i + i, at.j + j)) };
+            for (piece, sums) in row[..at.columns].chunks_mut(PANEL).enumerate() {
+                let j = at.j + piece * PANEL;
+                // SAFETY: (i, j..) lies in this thread's block of c, which `each_part` has checked.
+                unsafe { resume(job, at.i + i, j, sums) };
             }
             continue;
         }
@@ -381,6 +385,26 @@ pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
             Start::Zero => row.fill(0.0),
             Start::Bias([one]) => row[..at.columns].fill(*one),
             Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
+        }
+    }
+}
+
+/// Reads c(i, j ..) within a panel.
+///
+/// # Safety
+/// They lie in this thread's block of c.
+#[inline(always)]
+unsafe fn resume(job: &Job, i: usize, j: usize, sums: &mut [f32]) {
+    let step = if let Lies::Columns(height) = job.lies { height } else { 1 };
+    // SAFETY: the caller's promise; a panel's numbers lie side by side, or a column apart.
+    unsafe {
+        let c = job.c.get().add(job.at(i, j));
+        if let (Ok(sums), 1) = (<&mut [f32; PANEL]>::try_from(&mut *sums), step) {
+            *sums = *c.cast::<[f32; PANEL]>(); // of known length: no call
+            return;
+        }
+        for (at, sum) in sums.iter_mut().enumerate() {
+            *sum = *c.add(at * step);
         }
     }
 }
@@ -486,8 +510,14 @@ pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &
         Lies::Rows(_) => {
             for i in 0..at.rows {
                 let row = &tile[i * width..i * width + at.columns];
+                let offset = job.at(at.i + i, at.j);
                 // SAFETY: this row's numbers from column j on lie side by side in this thread's block of c.
-                unsafe { end_row(simd, job, finish, job.at(at.i + i, at.j), row) };
+                unsafe {
+                    match <&[f32; 32]>::try_from(row) {
+                        Ok(row) => end_row(simd, job, finish, offset, row), // of known length: copied without a call
+                        Err(_) => end_row(simd, job, finish, offset, row),
+                    }
+                }
             }
         }
         Lies::Panels(_) => {

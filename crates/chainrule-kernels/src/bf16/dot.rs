@@ -17,7 +17,7 @@ use crate::simd::mul_add;
 use pulp::Simd;
 
 #[cfg(target_arch = "x86_64")]
-use {super::blocks, crate::product::Job, pulp::x86::V4};
+use {super::{Right, blocks}, crate::product::{Job, Matrix}, pulp::x86::V4};
 
 /// A tile's operands, packed as in [`super`].
 pub(super) struct Operands<'a> {
@@ -39,10 +39,10 @@ pub(super) struct Operands<'a> {
 /// The CPU has the features.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,fma,lzcnt,bmi1,bmi2,popcnt")]
-pub(super) unsafe fn avx512(job: Job, scratch: &mut [f32]) {
+pub(super) unsafe fn avx512(job: Job, a: Matrix, b: Right, scratch: &mut [f32]) {
     // SAFETY: the CPU has what V4 stands for, which is part of the features above.
     let simd = unsafe { V4::new_unchecked() };
-    blocks::<V4, { super::AVX512 }, 14>(simd, &job, scratch);
+    blocks::<V4, { super::AVX512 }, 14>(simd, &job, a, b, scratch);
 }
 
 /// A thread's block by AMX tiles.
@@ -51,10 +51,10 @@ pub(super) unsafe fn avx512(job: Job, scratch: &mut [f32]) {
 /// As [`avx512`], and the CPU's tiles are configured.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,fma,lzcnt,bmi1,bmi2,popcnt")]
-pub(super) unsafe fn amx(job: Job, scratch: &mut [f32]) {
+pub(super) unsafe fn amx(job: Job, a: Matrix, b: Right, scratch: &mut [f32]) {
     // SAFETY: as in `avx512`.
     let simd = unsafe { V4::new_unchecked() };
-    blocks::<V4, { super::AMX }, 32>(simd, &job, scratch);
+    blocks::<V4, { super::AMX }, 32>(simd, &job, a, b, scratch);
 }
 
 /// The products of a tile of `rows` rows: whole tiles at once, the last rows in smaller ones.

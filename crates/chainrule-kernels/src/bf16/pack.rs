@@ -3,10 +3,10 @@
 //! ```text
 //!  along a row:   x0 x1 x2 x3 …          -> (x0, x1) (x2, x3) …        a by rows or panels
 //!  across rows:   x0 x1 … over y0 y1 …   -> (x0, y0) (x1, y1) …        b by rows or panels
-//!  turned round:  16 vectors of pairs as 16 columns                    a and b by columns
+//!  turned round:  16 vectors of pairs as 16 columns                    a by columns; b by columns or transposed panels
 //! ```
 
-use super::{EMULATED, PAIRED};
+use super::{EMULATED, PAIRED, Right};
 use crate::dense::PANEL;
 use crate::product::Matrix;
 use std::ops::Range;
@@ -111,14 +111,7 @@ pub(super) fn a<const LEVEL: u8>(
             for (panel, p) in panels(range.clone()) {
                 let count = range.end - p;
                 for (to, i) in packed[panel * height..].iter_mut().zip(rows.clone()) {
-                    // 32 numbers of row i: from this panel and from the next.
-                    let at = p * tall + i * PANEL;
-                    let left: [f32; PANEL] = numbers(data, at, count);
-                    let right: [f32; PANEL] = numbers(data, at + tall * PANEL, count.saturating_sub(PANEL));
-                    let mut both = [0.0; PAIRED];
-                    both[..PANEL].copy_from_slice(&left);
-                    both[PANEL..].copy_from_slice(&right);
-                    *to = along::<LEVEL>(&both);
+                    *to = along_panels::<LEVEL>(data, tall, i, p, count);
                 }
             }
         }
@@ -137,41 +130,81 @@ pub(super) fn a<const LEVEL: u8>(
     }
 }
 
+/// 16 pairs of row i of a matrix in panels of `tall` rows: numbers p .. p + 32 from one panel and the next, of which `count`
+/// exist.
+#[inline(always)]
+fn along_panels<const LEVEL: u8>(data: &[f32], tall: usize, i: usize, p: usize, count: usize) -> Pairs {
+    let at = p * tall + i * PANEL;
+    let left: [f32; PANEL] = numbers(data, at, count);
+    let right: [f32; PANEL] = numbers(data, at + tall * PANEL, count.saturating_sub(PANEL));
+    let mut both = [0.0; PAIRED];
+    both[..PANEL].copy_from_slice(&left);
+    both[PANEL..].copy_from_slice(&right);
+    along::<LEVEL>(&both)
+}
+
 /// Packs columns `columns` of b, indices `range`, into panels (pairs, 16), both filled up with zeros.
 #[inline(always)]
-pub(super) fn b<const LEVEL: u8>(b: &Matrix, range: Range<usize>, columns: Range<usize>, packed: &mut [u32]) {
+pub(super) fn b<const LEVEL: u8>(b: &Right, range: Range<usize>, columns: Range<usize>, packed: &mut [u32]) {
     let pairs = range.len().next_multiple_of(PAIRED) / 2;
     if pairs == 0 {
         return;
     }
     let (packed, _) = packed.as_chunks_mut::<PANEL>();
     for (panel, j) in packed.chunks_exact_mut(pairs).zip(columns.clone().step_by(PANEL)) {
-        let indices = range.clone().step_by(2);
         match *b {
-            Matrix::Rows(data, width) => {
-                for (to, p) in panel.iter_mut().zip(indices.clone()) {
-                    *to = pair_of_lines::<LEVEL>(data, width, p, range.end, j, columns.end);
-                }
-                panel[indices.len()..].fill([0; PANEL]);
+            // A panel's padding is taken as it is: the sums of these columns are stored nowhere.
+            Right::Plain(Matrix::Panels(data, height)) => {
+                lines::<LEVEL>(&data[j * height..], PANEL, range.clone(), 0..PANEL, panel);
             }
-            Matrix::Panels(data, height) => {
-                let data = &data[j * height..];
-                for (to, p) in panel.iter_mut().zip(indices.clone()) {
-                    // A panel's padding is taken as it is: the sums of these columns are stored nowhere.
-                    *to = pair_of_lines::<LEVEL>(data, PANEL, p, range.end, 0, PANEL);
-                }
-                panel[indices.len()..].fill([0; PANEL]);
+            Right::Plain(Matrix::Rows(data, width)) | Right::Transposed(Matrix::Columns(data, width)) => {
+                lines::<LEVEL>(data, width, range.clone(), j..columns.end, panel);
             }
-            Matrix::Columns(data, height) => {
-                for (to, p) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(range.clone().step_by(PAIRED)) {
-                    let mut block = [[0; PANEL]; PANEL];
-                    for (pairs, j) in block.iter_mut().zip(j..columns.end) {
-                        *pairs = along::<LEVEL>(&numbers(data, j * height + p, range.end - p));
-                    }
-                    *to = transpose::<LEVEL>(&block);
-                }
+            Right::Plain(Matrix::Columns(data, height)) | Right::Transposed(Matrix::Rows(data, height)) => {
+                turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
+                    along::<LEVEL>(&numbers(data, j * height + p, range.end - p))
+                });
+            }
+            Right::Transposed(Matrix::Panels(data, height)) => {
+                turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
+                    along_panels::<LEVEL>(data, height, j, p, range.end - p)
+                });
             }
         }
+    }
+}
+
+/// A panel of b from lines of summed index p.
+#[inline(always)]
+fn lines<const LEVEL: u8>(
+    data: &[f32],
+    length: usize,
+    range: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [Pairs],
+) {
+    let indices = range.clone().step_by(2);
+    let count = indices.len();
+    for (to, p) in panel.iter_mut().zip(indices) {
+        *to = pair_of_lines::<LEVEL>(data, length, p, range.end, columns.start, columns.end);
+    }
+    panel[count..].fill([0; PANEL]);
+}
+
+/// A panel of b from columns, of which `pairs(j, p)` gives 16 pairs from index p on.
+#[inline(always)]
+fn turned<const LEVEL: u8>(
+    range: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [Pairs],
+    pairs: impl Fn(usize, usize) -> Pairs,
+) {
+    for (to, p) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(range.step_by(PAIRED)) {
+        let mut block = [[0; PANEL]; PANEL];
+        for (to, j) in block.iter_mut().zip(columns.clone()) {
+            *to = pairs(j, p);
+        }
+        *to = transpose::<LEVEL>(&block);
     }
 }
 
