@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 pub mod activation;
+pub mod bf16;
 pub mod dense;
 pub mod descent;
 pub mod memory;

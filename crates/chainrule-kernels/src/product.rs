@@ -51,7 +51,7 @@ pub enum Matrix<'a> {
 }
 
 impl Matrix<'_> {
-    fn holds(&self, rows: usize, columns: usize) -> bool {
+    pub(crate) fn holds(&self, rows: usize, columns: usize) -> bool {
         match *self {
             Self::Rows(data, width) => {
                 columns <= width && (rows * width).saturating_sub(width - columns) <= data.len()
@@ -121,15 +121,36 @@ pub fn multiply(
     c: &mut [f32],
     lies: Lies,
     start: Start,
+    finish: Finish,
+    split: Split,
+    threads: usize,
+) {
+    let (rows, inner, columns) = sizes;
+    assert!(
+        rows * columns == 0 || a.holds(rows, inner) && b.holds(inner, columns),
+        "multiply: operand too short"
+    );
+    each_part(sizes, c, lies, start, finish, split, threads, |job| {
+        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
+    });
+}
+
+/// Checks the result of a product and calls `compute` for each thread's block of it. The arguments are [`multiply`]'s.
+#[allow(clippy::too_many_arguments)] // as above
+pub(crate) fn each_part(
+    sizes: (usize, usize, usize),
+    c: &mut [f32],
+    lies: Lies,
+    start: Start,
     mut finish: Finish,
     split: Split,
     threads: usize,
+    compute: impl Fn(Job) + Sync,
 ) {
     let (rows, inner, columns) = sizes;
     if rows * columns == 0 {
         return;
     }
-    assert!(a.holds(rows, inner) && b.holds(inner, columns), "multiply: operand too short");
     let c_matrix = match lies {
         Lies::Rows(width) => Matrix::Rows(c, width),
         Lies::Columns(height) => Matrix::Columns(c, height),
@@ -164,8 +185,7 @@ pub fn multiply(
         if part_rows.is_empty() || part_columns.is_empty() {
             return;
         }
-        let job = Job { rows: part_rows, columns: part_columns, inner, a, b, c, lies, start, finish };
-        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, scratch));
+        compute(Job { rows: part_rows, columns: part_columns, inner, c, lies, start, finish });
     });
 }
 
@@ -179,12 +199,10 @@ enum End<'a> {
 }
 
 /// One thread's block of c.
-struct Job<'a> {
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    inner: usize,
-    a: Matrix<'a>,
-    b: Matrix<'a>,
+pub(crate) struct Job<'a> {
+    pub(crate) rows: std::ops::Range<usize>,
+    pub(crate) columns: std::ops::Range<usize>,
+    pub(crate) inner: usize,
     c: Shared<f32>,
     lies: Lies,
     start: Start<'a>,
@@ -192,14 +210,14 @@ struct Job<'a> {
 }
 
 kernel! {
-    fn block<'a>(simd, job: Job<'a>, scratch: &'a mut [f32]) {
+    fn block<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Matrix<'a>, scratch: &'a mut [f32]) {
         // The tile that this level's registers hold beside the operands.
         if S::REGISTER_COUNT >= 32 {
-            blocks::<S, 14, 2>(simd, &job, scratch);
+            blocks::<S, 14, 2>(simd, &job, a, b, scratch);
         } else if S::F32_LANES == 8 {
-            blocks::<S, 6, 2>(simd, &job, scratch);
+            blocks::<S, 6, 2>(simd, &job, a, b, scratch);
         } else {
-            blocks::<S, 4, 2>(simd, &job, scratch);
+            blocks::<S, 4, 2>(simd, &job, a, b, scratch);
         }
     }
 }
@@ -214,7 +232,13 @@ struct Steps {
 }
 
 #[inline(always)]
-fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, scratch: &mut [f32]) {
+fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    job: &Job,
+    a: Matrix,
+    b: Matrix,
+    scratch: &mut [f32],
+) {
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
@@ -225,17 +249,17 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
             let to = (from + INNER).min(job.inner);
             let k = to - from;
             // b as panels: the whole matrix where it lies, or a packed copy of this block.
-            let (panels, height) = match job.b {
+            let (panels, height) = match b {
                 Matrix::Panels(data, height) => (&data[height * left + from * PANEL..], height),
                 _ => {
-                    pack_b(&job.b, from..to, left..right, packed);
+                    pack_b(&b, from..to, left..right, packed);
                     (&*packed, k)
                 }
             };
             let mut i = job.rows.start;
             while i < job.rows.end {
                 let rows = ROWS.min(job.rows.end - i);
-                let (a, steps) = match job.a {
+                let (a, steps) = match a {
                     Matrix::Rows(data, width) => {
                         (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 })
                     }
@@ -290,13 +314,13 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(simd: S, job: &Job, 
 }
 
 /// A tile's place in c, and whether its sums begin or end with this block.
-struct Place {
-    i: usize,
-    j: usize,
-    rows: usize,
-    columns: usize,
-    first: bool,
-    last: bool,
+pub(crate) struct Place {
+    pub(crate) i: usize,
+    pub(crate) j: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
 }
 
 /// Copies columns `columns` of b, indices `range`, into panels (range, 16), the last one filled up with zeros.
@@ -373,14 +397,15 @@ impl Job<'_> {
 
 /// Fills the tile with the values that its sums go on from.
 #[inline(always)]
-fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
+pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
     for i in 0..at.rows {
         let row = &mut tile[i * width..(i + 1) * width];
         row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
         if !at.first {
-            for (j, sum) in row[..at.columns].iter_mut().enumerate() {
-                // SAFETY: (i, j) lies in this thread's block of c, which `multiply` has checked.
-                *sum = unsafe { *job.c.get().add(job.at(at.i + i, at.j + j)) };
+            for (piece, sums) in row[..at.columns].chunks_mut(PANEL).enumerate() {
+                let j = at.j + piece * PANEL;
+                // SAFETY: (i, j..) lies in this thread's block of c, which `each_part` has checked.
+                unsafe { resume(job, at.i + i, j, sums) };
             }
             continue;
         }
@@ -388,6 +413,26 @@ fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
             Start::Zero => row.fill(0.0),
             Start::Bias([one]) => row[..at.columns].fill(*one),
             Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
+        }
+    }
+}
+
+/// Reads c(i, j ..) within a panel.
+///
+/// # Safety
+/// They lie in this thread's block of c.
+#[inline(always)]
+unsafe fn resume(job: &Job, i: usize, j: usize, sums: &mut [f32]) {
+    let step = if let Lies::Columns(height) = job.lies { height } else { 1 };
+    // SAFETY: the caller's promise; a panel's numbers lie side by side, or a column apart.
+    unsafe {
+        let c = job.c.get().add(job.at(i, j));
+        if let (Ok(sums), 1) = (<&mut [f32; PANEL]>::try_from(&mut *sums), step) {
+            *sums = *c.cast::<[f32; PANEL]>(); // of known length: no call
+            return;
+        }
+        for (at, sum) in sums.iter_mut().enumerate() {
+            *sum = *c.add(at * step);
         }
     }
 }
@@ -487,14 +532,20 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
 
 /// Moves a tile's sums to c, by `finish` if they are complete.
 #[inline(always)]
-fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
+pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
     let finish = if at.last { job.finish } else { End::Store };
     match job.lies {
         Lies::Rows(_) => {
             for i in 0..at.rows {
                 let row = &tile[i * width..i * width + at.columns];
+                let offset = job.at(at.i + i, at.j);
                 // SAFETY: this row's numbers from column j on lie side by side in this thread's block of c.
-                unsafe { end_row(simd, job, finish, job.at(at.i + i, at.j), row) };
+                unsafe {
+                    match <&[f32; 32]>::try_from(row) {
+                        Ok(row) => end_row(simd, job, finish, offset, row), // of known length: copied without a call
+                        Err(_) => end_row(simd, job, finish, offset, row),
+                    }
+                }
             }
         }
         Lies::Panels(_) => {
@@ -508,7 +559,7 @@ fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
             }
         }
         Lies::Columns(_) => {
-            let mut column = [0.0f32; 16];
+            let mut column = [0.0f32; 32];
             for j in 0..at.columns {
                 for (i, value) in column[..at.rows].iter_mut().enumerate() {
                     *value = tile[i * width + j];

@@ -93,7 +93,18 @@ impl<T: Real> Batch<T> {
     pub fn from_parts(x: Vec<T>, y: Vec<T>, inputs: usize, outputs: usize) -> Self {
         let n = x.len() / inputs.max(1);
         let weights = vec![T::from_f64(1.0); n];
-        Self { x, lists: None, samples: Vec::new(), y, weights, weighted: false, n, inputs, outputs, table: Vec::new() }
+        Self {
+            x,
+            lists: None,
+            samples: Vec::new(),
+            y,
+            weights,
+            weighted: false,
+            n,
+            inputs,
+            outputs,
+            table: Vec::new(),
+        }
     }
 
     /// Fills the batch with the samples at `indices`. `class_weights` holds a factor per class, or is empty.

@@ -124,9 +124,11 @@ impl Optimizer {
             (Some(first), None) => {
                 pool::shares_mut([w, first], threads, |[w, first], at| rule.one_slot(w, first, &g[at..]));
             }
-            (Some(first), Some(second)) => pool::shares_mut([w, first, second], threads, |[w, first, second], at| {
-                rule.two_slots(w, first, second, &g[at..]);
-            }),
+            (Some(first), Some(second)) => {
+                pool::shares_mut([w, first, second], threads, |[w, first, second], at| {
+                    rule.two_slots(w, first, second, &g[at..]);
+                })
+            }
         }
     }
 }

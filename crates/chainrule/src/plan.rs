@@ -151,7 +151,9 @@ impl Plan {
 pub(crate) fn batch<T: Real>(net: &Network, data: &Dataset, capacity: usize) -> Batch<T> {
     let outputs = net.spec().outputs();
     match data.lists() {
-        Some(lists) if TypeId::of::<T>() == TypeId::of::<f32>() => Batch::of_lists(data, lists, outputs, capacity),
+        Some(lists) if TypeId::of::<T>() == TypeId::of::<f32>() => {
+            Batch::of_lists(data, lists, outputs, capacity)
+        }
         _ => Batch::new(data, outputs, capacity),
     }
 }
@@ -192,14 +194,18 @@ fn obstacle_to_whole_steps(
     let (first, rest) = spec.layers.split_first()?;
     let inner: usize = (1..spec.layers.len()).map(|l| spec.inputs_of(l) * spec.layers[l].units).sum();
     let smoothed = match spec.loss {
-        Loss::CrossEntropy { label_smoothing } | Loss::BinaryCrossEntropy { label_smoothing } => label_smoothing != 0.0,
+        Loss::CrossEntropy { label_smoothing } | Loss::BinaryCrossEntropy { label_smoothing } => {
+            label_smoothing != 0.0
+        }
         Loss::Quadratic | Loss::MeanSquaredError => false,
         Loss::MeanAbsoluteError | Loss::Huber { .. } => return Some("the loss has no kernel of its own"),
     };
     let softmax = matches!(spec.loss, Loss::CrossEntropy { .. });
-    let unfused = spec.layers.iter().enumerate().any(|(l, layer)| {
-        layer.activation.fused().is_none() && !(softmax && l + 1 == spec.layers.len())
-    });
+    let unfused = spec
+        .layers
+        .iter()
+        .enumerate()
+        .any(|(l, layer)| layer.activation.fused().is_none() && !(softmax && l + 1 == spec.layers.len()));
     if !f32s {
         Some("f64 takes the reference steps")
     } else if smoothed {

@@ -118,7 +118,13 @@ fn descend_in_place<T: Real>(
     let rate = c.learning_rate / n;
     for (l, layer) in net.spec().layers.iter().enumerate() {
         if layer.train_weights {
-            net.weight_gradient(l, batch.input(), ws, Destination::Descent(rate), &mut params[layout.weight(l)]);
+            net.weight_gradient(
+                l,
+                batch.input(),
+                ws,
+                Destination::Descent(rate),
+                &mut params[layout.weight(l)],
+            );
         }
         if layer.train_bias {
             let bias = layout.bias(l);

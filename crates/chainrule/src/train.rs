@@ -75,7 +75,8 @@ impl<'d, T: Real> Trainer<'d, T> {
         };
         let progress = Progress::new(config.seed);
         let plan = Plan::new::<T>(&net, &config, sets.train);
-        let whole = (plan.way == Way::WholeSteps).then(|| WholeSteps::new(&net, &config, sets.train)).flatten();
+        let whole =
+            (plan.way == Way::WholeSteps).then(|| WholeSteps::new(&net, &config, sets.train)).flatten();
         let params = Aligned::from(&*params);
         let capacity = config.batch_size.of(sets.train.len());
         let evaluator = |data: &Dataset| Evaluator::new(&net, data, config.threads);
@@ -207,7 +208,9 @@ impl<'d, T: Real> Trainer<'d, T> {
     /// As many steps as one call of the kernel makes, if the plan has it; false if it made none.
     fn whole_steps(&mut self, most: u64) -> bool {
         let (planned, samples) = (self.total_steps(), self.samples());
-        let (Some(whole), Some(params)) = (&mut self.whole, T::as_f32_mut(&mut self.params)) else { return false };
+        let (Some(whole), Some(params)) = (&mut self.whole, T::as_f32_mut(&mut self.params)) else {
+            return false;
+        };
         let (config, progress) = (&self.config, &self.progress);
         let steps = most.min(planned - progress.step).min(whole.most_steps() as u64) as usize;
         let start = progress.position;

@@ -105,7 +105,8 @@ impl WholeSteps {
         };
         let batches = Batches { samples, batch_size, rates: &self.rates[..steps] };
         let losses = &mut self.losses[..steps];
-        let made = self.kernel.run(params, &self.lists, targets, batches, losses, &mut self.answers, config.threads);
+        let made =
+            self.kernel.run(params, &self.lists, targets, batches, losses, &mut self.answers, config.threads);
         let used = (made * batch_size).min(samples.len());
         let rows = self.answers.chunks_exact(self.outputs).zip(&samples[..used]);
         let correct = match targets {
@@ -118,10 +119,15 @@ impl WholeSteps {
                 .sum(),
             _ => 0.0,
         };
-        let last = made.checked_sub(1).map_or(0.0, |last| {
-            self.losses[last] / (used - last * batch_size) as f64
-        });
-        Made { steps: made, loss: self.losses[..made].iter().sum(), last_batch_loss: last, correct, samples: used }
+        let last =
+            made.checked_sub(1).map_or(0.0, |last| self.losses[last] / (used - last * batch_size) as f64);
+        Made {
+            steps: made,
+            loss: self.losses[..made].iter().sum(),
+            last_batch_loss: last,
+            correct,
+            samples: used,
+        }
     }
 }
 
