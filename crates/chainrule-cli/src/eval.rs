@@ -49,7 +49,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
     let measured = match model.dtype {
-        Dtype::F32 => measured::<f32>(&model, &data, threads),
+        Dtype::F32 | Dtype::Bf16 => measured::<f32>(&model, &data, threads),
         Dtype::F64 => measured::<f64>(&model, &data, threads),
     };
     let mut out = anstream::stdout().lock();

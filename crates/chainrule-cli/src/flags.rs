@@ -117,7 +117,7 @@ pub struct RunFlags {
     /// Seed of everything random [default: 0]
     #[arg(long, value_name = "N", help_heading = "Training")]
     seed: Option<u64>,
-    /// Number type: f32 or f64 [default: f32]
+    /// Number type: f32, f64, or bf16 (f32 weights, products of rounded operands) [default: f32]
     #[arg(long, value_name = "TYPE", help_heading = "Training")]
     dtype: Option<String>,
     /// Threads [default: one per core]; never changes the result

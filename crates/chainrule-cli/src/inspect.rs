@@ -87,7 +87,7 @@ impl Subject {
         let network = Network::new(prepared.resolved.spec.clone())?;
         let dtype = settings.dtype.unwrap_or_default();
         let (progress, params) = match dtype {
-            Dtype::F32 => read::<f32>(&file, &network)?,
+            Dtype::F32 | Dtype::Bf16 => read::<f32>(&file, &network)?,
             Dtype::F64 => read::<f64>(&file, &network)?,
         };
         let info = prepared.model_info();
@@ -195,7 +195,7 @@ impl Subject {
 
     fn dtype_name(&self) -> &'static str {
         match self.dtype {
-            Dtype::F32 => f32::NAME,
+            Dtype::F32 | Dtype::Bf16 => f32::NAME,
             Dtype::F64 => f64::NAME,
         }
     }

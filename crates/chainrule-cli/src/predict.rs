@@ -35,7 +35,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
     match model.dtype {
-        Dtype::F32 => write::<f32>(args, &model, &data, threads),
+        Dtype::F32 | Dtype::Bf16 => write::<f32>(args, &model, &data, threads),
         Dtype::F64 => write::<f64>(args, &model, &data, threads),
     }
 }

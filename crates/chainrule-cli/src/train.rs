@@ -26,7 +26,7 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     setup::start_threads(settings.threads.unwrap_or(1))?;
     let prepared = prepare(&settings).map_err(setup::refused)?;
     match settings.dtype.unwrap_or_default() {
-        Dtype::F32 => run_as::<f32>(args, folder, &prepared),
+        Dtype::F32 | Dtype::Bf16 => run_as::<f32>(args, folder, &prepared),
         Dtype::F64 => run_as::<f64>(args, folder, &prepared),
     }
 }

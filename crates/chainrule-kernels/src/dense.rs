@@ -19,7 +19,7 @@
 use crate::activation::{self, Nonlinearity};
 use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
 use crate::sparse::{self, SparseRows};
-use crate::{Real, rows};
+use crate::{Real, bf16, rows};
 
 /// Units of a panel.
 pub const PANEL: usize = 16;
@@ -52,6 +52,22 @@ impl Dims {
 
 /// The largest batch whose products update weights directly ([`Into::Descent`]).
 pub const LARGEST_DESCENT: usize = MOST_DESCENDED;
+
+/// How products are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    /// The most threads that a product is split over; the bits do not depend on it.
+    pub threads: usize,
+    /// Whether operands of dense f32 products of more than a few samples are rounded to bf16 ([`crate::bf16`]).
+    pub bf16: bool,
+}
+
+impl From<usize> for How {
+    /// In full precision on up to this many threads.
+    fn from(threads: usize) -> Self {
+        Self { threads, bf16: false }
+    }
+}
 
 /// The inputs of a layer for n samples.
 #[derive(Clone, Copy, Debug)]
@@ -115,12 +131,12 @@ pub fn forward<'x, T: Real>(
     f: Option<Nonlinearity>,
     z: &mut [T],
     a: &mut [T],
-    threads: usize,
+    how: impl std::convert::Into<How>,
 ) {
     let x = x.into();
     d.check("forward", x.numbers(d), w.len(), z.len().min(a.len()));
     assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward: bias of another length");
-    T::forward(d, x, w, bias, f, &mut z[..d.n * d.m], &mut a[..d.n * d.m], threads);
+    T::forward(d, x, w, bias, f, &mut z[..d.n * d.m], &mut a[..d.n * d.m], how.into());
 }
 
 /// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`; for `delta (n, m)`, `dx (n, k)`.
@@ -133,11 +149,11 @@ pub fn input_gradient<T: Real>(
     w: &[T],
     below: Option<(Nonlinearity, &[T])>,
     dx: &mut [T],
-    threads: usize,
+    how: impl std::convert::Into<How>,
 ) {
     d.check("input_gradient", dx.len(), w.len(), delta.len());
     let below = below.map(|(f, a)| (f, &a[..d.n * d.k]));
-    T::input_gradient(d, &delta[..d.n * d.m], w, below, &mut dx[..d.n * d.k], threads);
+    T::input_gradient(d, &delta[..d.n * d.m], w, below, &mut dx[..d.n * d.k], how.into());
 }
 
 /// dw = x^T delta, for `x (n, k)`, `delta (n, m)`, `dw (k, m)` in panels; overwrites `dw`, or with [`Into::Descent`] updates the
@@ -151,11 +167,11 @@ pub fn weight_gradient<'x, T: Real>(
     delta: &[T],
     into: Into,
     dw: &mut [T],
-    threads: usize,
+    how: impl std::convert::Into<How>,
 ) {
     let x = x.into();
     d.check("weight_gradient", x.numbers(d), dw.len(), delta.len());
-    T::weight_gradient(d, x, &delta[..d.n * d.m], into, dw, threads);
+    T::weight_gradient(d, x, &delta[..d.n * d.m], into, dw, how.into());
 }
 
 /// db(j) = sum over the batch of delta(., j), for `delta (n, m)` and a bias of `m`, 1 (shared: the sum over its
@@ -192,7 +208,7 @@ pub trait Products: Sized {
         f: Option<Nonlinearity>,
         z: &mut [Self],
         a: &mut [Self],
-        threads: usize,
+        how: How,
     );
     /// See [`input_gradient`].
     fn input_gradient(
@@ -201,10 +217,10 @@ pub trait Products: Sized {
         w: &[Self],
         below: Option<(Nonlinearity, &[Self])>,
         dx: &mut [Self],
-        threads: usize,
+        how: How,
     );
     /// See [`weight_gradient`].
-    fn weight_gradient(d: Dims, x: Input<Self>, delta: &[Self], into: Into, dw: &mut [Self], threads: usize);
+    fn weight_gradient(d: Dims, x: Input<Self>, delta: &[Self], into: Into, dw: &mut [Self], how: How);
     /// a(j) = e^(z(j) - max z) / sum for each row of `units` numbers, without overflow.
     fn softmax(z: &[Self], a: &mut [Self], units: usize);
 }
@@ -218,23 +234,26 @@ impl Products for f32 {
         f: Option<Nonlinearity>,
         z: &mut [f32],
         a: &mut [f32],
-        threads: usize,
+        how: How,
     ) {
         let f = f.unwrap_or(Nonlinearity::Identity);
         let x = match x {
             Input::Sparse(rows, samples) => {
-                return sparse::forward(rows, samples, d, w, bias, f, z, a, threads);
+                return sparse::forward(rows, samples, d, w, bias, f, z, a, how.threads);
             }
             Input::Dense(x) => x,
         };
         if d.n <= ROWWISE_BATCH {
             return rows::forward(d, x, w, bias, f, z, a);
         }
+        if how.bf16 {
+            return bf16::forward(d, x, w, bias, Some(f), z, a, how.threads);
+        }
         let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
-        let split = if d.m >= 32 * threads || d.m >= d.n { Split::Columns } else { Split::Rows };
+        let split = if d.m >= 32 * how.threads || d.m >= d.n { Split::Columns } else { Split::Rows };
         let (x, w) = (Matrix::Rows(x, d.k), Matrix::Panels(w, d.k));
         let finish = Finish::Activate(f, a);
-        product::multiply((d.n, d.k, d.m), x, w, z, Lies::Rows(d.m), start, finish, split, threads);
+        product::multiply((d.n, d.k, d.m), x, w, z, Lies::Rows(d.m), start, finish, split, how.threads);
     }
 
     fn input_gradient(
@@ -243,24 +262,29 @@ impl Products for f32 {
         w: &[f32],
         below: Option<(Nonlinearity, &[f32])>,
         dx: &mut [f32],
-        threads: usize,
+        how: How,
     ) {
         if d.n <= ROWWISE_BATCH {
             return rows::input_gradient(d, delta, w, below, dx);
+        }
+        if how.bf16 {
+            return bf16::input_gradient(d, delta, w, below, dx, how.threads);
         }
         // dx^T = w delta^T: the rows of w are read where they lie, and each thread reads only its own.
         let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, a));
         let (w, delta) = (Matrix::Panels(w, d.k), Matrix::Columns(delta, d.m));
         let (sizes, lies) = ((d.k, d.m, d.n), Lies::Columns(d.k));
-        product::multiply(sizes, w, delta, dx, lies, Start::Zero, finish, Split::Rows, threads);
+        product::multiply(sizes, w, delta, dx, lies, Start::Zero, finish, Split::Rows, how.threads);
     }
 
-    fn weight_gradient(d: Dims, x: Input<f32>, delta: &[f32], into: Into, dw: &mut [f32], threads: usize) {
+    fn weight_gradient(d: Dims, x: Input<f32>, delta: &[f32], into: Into, dw: &mut [f32], how: How) {
         let x = match x {
             Input::Sparse(rows, samples) => {
                 return match into {
-                    Into::Descent(rate) => sparse::descend(rows, samples, d, delta, rate as f32, dw, threads),
-                    Into::Gradient => sparse::weight_gradient(rows, samples, d, delta, dw, threads),
+                    Into::Descent(rate) => {
+                        sparse::descend(rows, samples, d, delta, rate as f32, dw, how.threads)
+                    }
+                    Into::Gradient => sparse::weight_gradient(rows, samples, d, delta, dw, how.threads),
                 };
             }
             Input::Dense(x) => x,
@@ -272,11 +296,14 @@ impl Products for f32 {
             };
             return rows::weight_gradient(d, x, delta, rate, dw);
         }
+        if how.bf16 {
+            return bf16::weight_gradient(d, x, delta, into, dw, how.threads);
+        }
         let finish = match into {
             Into::Gradient => Finish::Store,
             Into::Descent(rate) => Finish::Descend(rate as f32),
         };
-        let split = if d.m >= 32 * threads { Split::Columns } else { Split::Rows };
+        let split = if d.m >= 32 * how.threads { Split::Columns } else { Split::Rows };
         let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
         product::multiply(
             (d.k, d.n, d.m),
@@ -287,7 +314,7 @@ impl Products for f32 {
             Start::Zero,
             finish,
             split,
-            threads,
+            how.threads,
         );
     }
 

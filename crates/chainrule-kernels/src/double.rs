@@ -4,7 +4,7 @@
 //! The loops neither fuse a multiplication with an addition nor reorder a sum: the same bits at every [`crate::simd::Level`].
 
 use crate::activation::Nonlinearity;
-use crate::dense::{Dims, Input, Into, PANEL, Products, ROWWISE_BATCH};
+use crate::dense::{Dims, How, Input, Into, PANEL, Products, ROWWISE_BATCH};
 use crate::pool::{self, Shared};
 use crate::product::PARALLEL_FROM;
 use crate::simd::kernel;
@@ -19,7 +19,7 @@ impl Products for f64 {
         f: Option<Nonlinearity>,
         z: &mut [f64],
         a: &mut [f64],
-        threads: usize,
+        how: How,
     ) {
         let x = &*widened(x);
         match bias.len() {
@@ -33,7 +33,7 @@ impl Products for f64 {
             for (p, w) in panels(d, w) {
                 let units = (d.m - p * PANEL).min(PANEL);
                 let (x, w) = ((x, (d.k, 1)), (w, (PANEL, 1)));
-                product((d.n, d.k, units), x, w, (1.0, 1.0), &mut z[p * PANEL..], d.m, threads);
+                product((d.n, d.k, units), x, w, (1.0, 1.0), &mut z[p * PANEL..], d.m, how.threads);
             }
         }
         if let Some(f) = f {
@@ -47,7 +47,7 @@ impl Products for f64 {
         w: &[f64],
         below: Option<(Nonlinearity, &[f64])>,
         dx: &mut [f64],
-        threads: usize,
+        how: How,
     ) {
         if d.n <= ROWWISE_BATCH {
             input_gradient_rows(d, delta, w, dx);
@@ -59,7 +59,7 @@ impl Products for f64 {
                 let units = (d.m - p * PANEL).min(PANEL);
                 let (delta, w) = ((&delta[p * PANEL..], (d.m, 1)), (w, (1, PANEL)));
                 let keep = if p == 0 { 0.0 } else { 1.0 };
-                product((d.n, units, d.k), delta, w, (keep, 1.0), dx, d.k, threads);
+                product((d.n, units, d.k), delta, w, (keep, 1.0), dx, d.k, how.threads);
             }
         }
         if let Some((f, a)) = below {
@@ -67,7 +67,7 @@ impl Products for f64 {
         }
     }
 
-    fn weight_gradient(d: Dims, x: Input<f64>, delta: &[f64], into: Into, dw: &mut [f64], threads: usize) {
+    fn weight_gradient(d: Dims, x: Input<f64>, delta: &[f64], into: Into, dw: &mut [f64], how: How) {
         let x = &*widened(x);
         let factors = match into {
             Into::Gradient => (0.0, 1.0),
@@ -79,7 +79,7 @@ impl Products for f64 {
             for (p, dw) in dw[..d.weights()].chunks_exact_mut((d.k * PANEL).max(1)).enumerate() {
                 let units = (d.m - p * PANEL).min(PANEL);
                 let delta = (&delta[p * PANEL..], (d.m, 1));
-                product((d.k, d.n, units), (x, (1, d.k)), delta, factors, dw, PANEL, threads);
+                product((d.k, d.n, units), (x, (1, d.k)), delta, factors, dw, PANEL, how.threads);
             }
         }
     }

@@ -79,7 +79,7 @@ impl Network {
     ) {
         let d = self.dims(l, ws.n);
         let input = if l == 0 { x } else { Input::Dense(&ws.layers[l - 1].out(ws.dropping)[..d.n * d.k]) };
-        dense::weight_gradient(d, input, &ws.layers[l].delta, into, weights, ws.threads);
+        dense::weight_gradient(d, input, &ws.layers[l].delta, into, weights, ws.how);
     }
 
     /// BP2: delta(l-1) from delta(l).
@@ -93,7 +93,7 @@ impl Network {
         let drops = ws.dropping && !below.keep.is_empty();
         let fused = if drops { None } else { f.fused().map(|f| (f, &below.a[..])) };
         let weight = &params[self.layout.weight(l)];
-        dense::input_gradient(d, &here[0].delta, weight, fused, delta, ws.threads);
+        dense::input_gradient(d, &here[0].delta, weight, fused, delta, ws.how);
         if drops {
             delta.iter_mut().zip(&below.keep).for_each(|(d, &keep)| *d *= keep);
         }
@@ -108,7 +108,7 @@ impl Network {
     /// If `dx` is shorter than `n` samples.
     pub fn input_gradient<T: Real>(&self, params: &[T], ws: &Workspace<T>, dx: &mut [T]) {
         let weight = &params[self.layout.weight(0)];
-        dense::input_gradient(self.dims(0, ws.n), &ws.layers[0].delta, weight, None, dx, ws.threads);
+        dense::input_gradient(self.dims(0, ws.n), &ws.layers[0].delta, weight, None, dx, ws.how);
     }
 
     pub(crate) fn dims(&self, l: usize, n: usize) -> Dims {

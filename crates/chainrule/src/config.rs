@@ -8,6 +8,7 @@ use crate::regularize::Regularize;
 use crate::schedule::Schedule;
 use crate::spec::NetworkSpec;
 use crate::{Error, Result};
+use chainrule_kernels::dense::How;
 use serde::{Deserialize, Serialize};
 
 /// Everything a training run needs beside the network and the data.
@@ -47,8 +48,10 @@ pub struct TrainConfig {
     pub evaluate_train: bool,
     /// Epochs between evaluations of the test set; 0 evaluates it once, at the end.
     pub evaluate_every: u64,
-    /// Threads for large products. Never changes the result.
+    /// The most threads for products. Never changes the result.
     pub threads: usize,
+    /// Whether operands of dense products are rounded to bf16: `dtype = "bf16"`. Weights and sums stay f32.
+    pub bf16: bool,
 }
 
 /// Samples per step.
@@ -195,6 +198,11 @@ impl ClassWeight {
 }
 
 impl TrainConfig {
+    /// How its products are computed.
+    pub fn how(&self) -> How {
+        How { threads: self.threads, bf16: self.bf16 }
+    }
+
     /// Steps of a full epoch over `samples` samples.
     pub fn steps_per_epoch(&self, samples: usize) -> u64 {
         samples.div_ceil(self.batch_size.of(samples)) as u64

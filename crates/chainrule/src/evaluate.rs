@@ -6,6 +6,7 @@ use crate::dataset::Dataset;
 use crate::metrics::{Accuracy, Score};
 use crate::network::{Network, Workspace};
 use crate::plan;
+use chainrule_kernels::dense::How;
 
 /// Samples per forward pass: buffers stay in cache, and results do not depend on the size of the data set.
 const CHUNK: usize = 256;
@@ -19,9 +20,9 @@ pub struct Evaluator<T> {
 
 impl<T: Real> Evaluator<T> {
     /// Buffers for `data`.
-    pub fn new(net: &Network, data: &Dataset, threads: usize) -> Self {
+    pub fn new(net: &Network, data: &Dataset, how: impl Into<How>) -> Self {
         let capacity = CHUNK.min(data.len());
-        Self { ws: Workspace::new(net, capacity, threads), batch: plan::batch(net, data, capacity) }
+        Self { ws: Workspace::new(net, capacity, how), batch: plan::batch(net, data, capacity) }
     }
 
     /// Calls `each` with every chunk after its forward pass.

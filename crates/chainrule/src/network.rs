@@ -4,7 +4,7 @@ use crate::layout::Layout;
 use crate::rng::Rng;
 use crate::spec::NetworkSpec;
 use crate::{Real, Result};
-use chainrule_kernels::dense::{self, Dims, Input};
+use chainrule_kernels::dense::{self, Dims, How, Input};
 use rand::RngExt;
 
 /// A checked spec with the places of its parameters. Holds no numbers: those are in a flat vector beside it.
@@ -22,7 +22,7 @@ pub struct Workspace<T> {
     pub(crate) layers: Vec<LayerBuffers<T>>,
     pub(crate) n: usize,
     capacity: usize,
-    pub(crate) threads: usize,
+    pub(crate) how: How,
     /// Whether the last forward pass dropped units.
     pub(crate) dropping: bool,
 }
@@ -39,8 +39,8 @@ pub(crate) struct LayerBuffers<T> {
 }
 
 impl<T: Real> Workspace<T> {
-    /// Buffers for batches of up to `capacity` samples, with products on up to `threads` threads.
-    pub fn new(net: &Network, capacity: usize, threads: usize) -> Self {
+    /// Buffers for batches of up to `capacity` samples, with products on so many threads, or as [`How`] says.
+    pub fn new(net: &Network, capacity: usize, how: impl Into<How>) -> Self {
         let buffers = |units: usize, dropout: f64| {
             let size = capacity * units;
             let dropped = if dropout > 0.0 { size } else { 0 };
@@ -53,7 +53,7 @@ impl<T: Real> Workspace<T> {
             }
         };
         let layers = net.spec.layers.iter().map(|layer| buffers(layer.units, layer.dropout)).collect();
-        Self { layers, n: 0, capacity, threads, dropping: false }
+        Self { layers, n: 0, capacity, how: how.into(), dropping: false }
     }
 
     /// The largest batch that fits.
@@ -172,7 +172,7 @@ impl Network {
             let input = before.last().map_or(x, |below| Input::Dense(&below.out(ws.dropping)[..n * d.k]));
             let (weight, bias) = (&params[self.layout.weight(l)], &params[self.layout.bias(l)]);
             let fused = layer.activation.fused();
-            dense::forward(d, input, weight, bias, fused, &mut here.z, &mut here.a, ws.threads);
+            dense::forward(d, input, weight, bias, fused, &mut here.z, &mut here.a, ws.how);
             if fused.is_none() {
                 layer.activation.forward(&here.z[..size], &mut here.a[..size], layer.units);
             }

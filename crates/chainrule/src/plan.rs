@@ -15,6 +15,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::spec::NetworkSpec;
 use crate::{Real, simd};
+use chainrule_kernels::bf16;
 use chainrule_kernels::dense::{LARGEST_DESCENT, ROWWISE_BATCH};
 use serde::Serialize;
 use std::any::TypeId;
@@ -139,7 +140,11 @@ impl Plan {
             layers,
             predicted_update_share: update / total,
             simd: simd::Level::current().name(),
-            dtype: T::NAME,
+            dtype: if config.bf16 {
+                bf16::level().map_or("bf16 as f32", bf16::Bf16Level::name)
+            } else {
+                T::NAME
+            },
             threads: config.threads,
             batch_size,
             density,
@@ -208,6 +213,8 @@ fn obstacle_to_whole_steps(
         .any(|(l, layer)| layer.activation.fused().is_none() && !(softmax && l + 1 == spec.layers.len()));
     if !f32s {
         Some("f64 takes the reference steps")
+    } else if config.bf16 {
+        Some("bf16 is for large products")
     } else if smoothed {
         Some("label smoothing")
     } else if unfused {

@@ -162,6 +162,9 @@ pub enum Dtype {
     F32,
     /// 64 bits: for explaining and checking.
     F64,
+    /// 32 bits, but products read their operands rounded to 16: for training large networks where the CPU has such
+    /// instructions. Models are those of f32.
+    Bf16,
 }
 
 /// A layer of a recipe; what is left out comes from the recipe's general settings.

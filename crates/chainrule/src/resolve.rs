@@ -261,6 +261,7 @@ impl Settings {
             evaluate_train: self.evaluate_train.unwrap_or(false),
             evaluate_every: self.evaluate_every.unwrap_or(1),
             threads: self.threads.unwrap_or(1),
+            bf16: self.dtype == Some(crate::recipe::Dtype::Bf16),
         })
     }
 

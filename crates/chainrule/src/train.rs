@@ -79,7 +79,7 @@ impl<'d, T: Real> Trainer<'d, T> {
             (plan.way == Way::WholeSteps).then(|| WholeSteps::new(&net, &config, sets.train)).flatten();
         let params = Aligned::from(&*params);
         let capacity = config.batch_size.of(sets.train.len());
-        let evaluator = |data: &Dataset| Evaluator::new(&net, data, config.threads);
+        let evaluator = |data: &Dataset| Evaluator::new(&net, data, config.how());
         Ok(Self {
             optimizer: OptimizerState::new(config.optimizer, params.len()),
             memory: Memory::default(),
@@ -88,7 +88,7 @@ impl<'d, T: Real> Trainer<'d, T> {
             batch: plan::batch(&net, sets.train, capacity),
             whole,
             plan,
-            ws: Workspace::new(&net, capacity, config.threads),
+            ws: Workspace::new(&net, capacity, config.how()),
             grads: vec![T::default(); params.len()],
             train_evaluator: config.evaluate_train.then(|| evaluator(sets.train)),
             validation_evaluator: sets.validation.map(evaluator),

@@ -38,7 +38,7 @@ pub fn write(out: &mut impl Write, subject: &Subject) -> io::Result<()> {
 /// The fewest digits that give the number back in its own type.
 fn text(value: f64, dtype: Dtype) -> String {
     match dtype {
-        Dtype::F32 => format!("{:?}", value as f32),
+        Dtype::F32 | Dtype::Bf16 => format!("{:?}", value as f32),
         Dtype::F64 => format!("{value:?}"),
     }
 }

@@ -87,7 +87,7 @@ fn run_one(plan: &Plan, seed: u64, threads: usize, meter: &Meter) -> Result<Meas
     let settings = Settings { seed: Some(seed), threads: Some(threads), ..plan.settings.clone() };
     let prepared = prepare(&settings)?;
     let values = match settings.dtype.unwrap_or_default() {
-        Dtype::F32 => train::<f32>(plan, &prepared, meter, &name),
+        Dtype::F32 | Dtype::Bf16 => train::<f32>(plan, &prepared, meter, &name),
         Dtype::F64 => train::<f64>(plan, &prepared, meter, &name),
     };
     let measured = values?;
