@@ -10,6 +10,7 @@ mod flags;
 mod setup;
 
 // A subcommand each.
+mod bench;
 mod check;
 mod data;
 mod eval;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Recipes(args) => recipes::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Completions { shell } => completions(shell),

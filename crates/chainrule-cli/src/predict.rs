@@ -7,6 +7,7 @@ use anyhow::Result;
 use chainrule::batch::TargetCoding;
 use chainrule::evaluate::Evaluator;
 use chainrule::metrics;
+use chainrule::predictor::Predictor;
 use chainrule::recipe::Dtype;
 use chainrule::{Dataset, Real};
 use chainrule_io::{Model, Part, Standardization, TableEncoding, load_with};
@@ -15,6 +16,9 @@ use crate::args::{Format, PredictArgs};
 use crate::eval::source_options;
 use crate::run_folder::model_file;
 use crate::watch::say;
+
+/// Samples that are widened and answered together.
+const CHUNK: usize = 1024;
 
 /// How outputs answer a question.
 enum Answer {
@@ -35,17 +39,36 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
     match model.dtype {
-        Dtype::F32 | Dtype::Bf16 => write::<f32>(args, &model, &data, threads),
-        Dtype::F64 => write::<f64>(args, &model, &data, threads),
+        Dtype::F32 | Dtype::Bf16 => write(args, &model, &outputs_f32(&model, &data, threads)?),
+        Dtype::F64 => {
+            let mut evaluator = Evaluator::<f64>::new(&model.network, &data, threads);
+            // Targets play no part here: they may not be there at all.
+            let coding = TargetCoding::Constant(0.0);
+            let (outputs, _) = evaluator.outputs(&model.network, &model.params(), &data, coding);
+            write(args, &model, &outputs)
+        }
     }
 }
 
+/// The outputs for every sample, `(samples, outputs)`.
+fn outputs_f32(model: &Model, data: &Dataset, threads: usize) -> Result<Vec<f32>> {
+    let (inputs, chunk) = (data.inputs(), CHUNK.min(data.len()));
+    let predictor = Predictor::new(&model.network, &model.params(), chunk, data.density())?;
+    let mut predictor = predictor.with_threads(threads);
+    let mut x = vec![0.0f32; chunk * inputs];
+    let mut outputs = Vec::with_capacity(data.len() * model.network.spec().outputs());
+    for start in (0..data.len()).step_by(chunk) {
+        let n = chunk.min(data.len() - start);
+        for (s, row) in x[..n * inputs].chunks_exact_mut(inputs).enumerate() {
+            data.write_row(start + s, row);
+        }
+        outputs.extend_from_slice(predictor.predict(&x[..n * inputs]));
+    }
+    Ok(outputs)
+}
+
 /// Writes an answer per sample; every number with as many digits as its type holds.
-fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, data: &Dataset, threads: usize) -> Result<()> {
-    let mut evaluator = Evaluator::<T>::new(&model.network, data, threads);
-    // Targets play no part here: they may not be there at all.
-    let coding = TargetCoding::Constant(0.0);
-    let (outputs, _) = evaluator.outputs(&model.network, &model.params(), data, coding);
+fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, outputs: &[T]) -> Result<()> {
     let answer = answer(model);
     let restore = restoring(model);
     let width = model.network.spec().outputs();

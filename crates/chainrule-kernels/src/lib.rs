@@ -12,6 +12,7 @@ pub mod dense;
 pub mod descent;
 pub mod memory;
 pub mod naive;
+pub mod peak;
 pub mod pool;
 pub mod product;
 pub mod real;

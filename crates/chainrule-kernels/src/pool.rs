@@ -205,6 +205,17 @@ pub fn shares_mut<T: Send, const N: usize>(
     });
 }
 
+/// Calls `work` once for each of `items`, with its place: a part for each.
+///
+/// # Panics
+/// As [`run`].
+pub fn each_mut<T: Send>(items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+    let count = items.len();
+    let items = Shared::new(items);
+    // SAFETY: part t is computed once, and is the only one that touches item t; all are borrowed for the whole call.
+    run(count, |part| work(part, unsafe { &mut *items.get().add(part) }));
+}
+
 /// Lends `len` numbers of this thread's own memory, aligned to a cache line, with arbitrary content.
 ///
 /// # Panics

@@ -16,6 +16,8 @@
 //!
 //! Letters: `n` samples, `k` inputs, `m` units.
 
+mod compact;
+
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel, with_vectors};
@@ -60,6 +62,35 @@ impl SparseRows {
         Some(Self { inputs, starts, columns, values: Values::Reals(values) })
     }
 
+    /// No samples yet, with room for `capacity` of them: see [`SparseRows::refill`]. None if there are more than 65,536
+    /// inputs.
+    pub fn with_capacity(capacity: usize, inputs: usize) -> Option<Self> {
+        if inputs == 0 || inputs > 1 << 16 || u32::try_from(capacity * inputs).is_err() {
+            return None;
+        }
+        let mut starts = Vec::with_capacity(capacity + 1);
+        starts.push(0);
+        let room = capacity * inputs + compact::SLACK;
+        Some(Self { inputs, starts, columns: vec![0; room], values: Values::Reals(vec![0.0; room]) })
+    }
+
+    /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing.
+    ///
+    /// # Panics
+    /// If it was not made by [`SparseRows::with_capacity`], or for fewer samples.
+    pub fn refill(&mut self, x: &[f32]) {
+        let Values::Reals(values) = &mut self.values else { panic!("refill: lists of bytes") };
+        let n = x.len() / self.inputs;
+        assert!(n < self.starts.capacity(), "refill: {n} samples, room for {}", self.starts.capacity() - 1);
+        self.starts.clear();
+        self.starts.push(0);
+        let mut end = 0;
+        for row in x.chunks_exact(self.inputs) {
+            end += compact::nonzeros(row, &mut self.columns[end..], &mut values[end..]);
+            self.starts.push(end as u32);
+        }
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.starts.len() - 1
@@ -77,7 +108,7 @@ impl SparseRows {
 
     /// Nonzero inputs of all samples.
     pub fn nonzeros(&self) -> usize {
-        self.columns.len()
+        self.starts.last().map_or(0, |&end| end as usize)
     }
 
     /// Memory of the lists.

@@ -25,6 +25,7 @@
 //! | [`plan`] | which kernels a run's steps use |
 //! | [`step`], [`train`] | one step; all of them |
 //! | [`evaluate`], [`metrics`] | answers and what they are worth |
+//! | [`predictor`] | answers as fast as they can be had |
 //! | [`observer`] | who watches a run |
 //! | [`reduce`] | sums over machines |
 //! | [`rng`] | seeded streams of random numbers |
@@ -55,6 +56,7 @@ pub mod step;
 pub mod train;
 pub mod evaluate;
 pub mod metrics;
+pub mod predictor;
 pub mod observer;
 pub mod reduce;
 pub mod rng;

@@ -1,0 +1,178 @@
+//! `chainrule bench`: how fast this machine computes, on works of a fixed size.
+//!
+//! Times are taken inside the program around the work alone, data loaded before; the first repetition is dropped. E is the
+//! exception: whole processes, from their start.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::args::{BenchArgs, BenchWork};
+use crate::setup;
+use crate::terminal::table;
+use crate::watch::{say, thousands};
+
+mod inference;
+mod machine;
+mod start;
+mod training;
+
+use machine::{Machine, Peak};
+
+/// One figure of one work.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    pub work: &'static str,
+    pub variant: &'static str,
+    pub threads: usize,
+    pub unit: &'static str,
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+    pub reps: Vec<f64>,
+    /// Arithmetic made in a second, zeros left out where the kernels leave them out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gflops: Option<f64>,
+    /// Of the peak on as many threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_peak: Option<f64>,
+    /// On the test set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// What 99 % of the calls stay below; the largest of all repetitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99: Option<f64>,
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document {
+    machine: Machine,
+    peak_gflops: Peak,
+    results: Vec<Figure>,
+}
+
+/// What the works are given.
+pub struct Setting<'a> {
+    pub data_dir: Option<&'a Path>,
+    /// Repetitions that count, if the user gave a number.
+    pub repeats: Option<usize>,
+    /// Each work is measured with each of these numbers of threads.
+    pub threads: Vec<usize>,
+    pub peak: Peak,
+}
+
+impl Figure {
+    /// From repetitions, of which at least one was made.
+    pub fn new(
+        work: &'static str,
+        variant: &'static str,
+        threads: usize,
+        unit: &'static str,
+        reps: Vec<f64>,
+    ) -> Self {
+        let mut sorted = reps.clone();
+        sorted.sort_by(f64::total_cmp);
+        let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
+        let median = median(&sorted);
+        Self {
+            work,
+            variant,
+            threads,
+            unit,
+            median,
+            min,
+            max,
+            reps,
+            gflops: None,
+            share_of_peak: None,
+            accuracy: None,
+            p99: None,
+        }
+    }
+
+    /// With the floating-point operations of `seconds`.
+    pub fn with_operations(mut self, operations: f64, seconds: f64, peak: &Peak) -> Self {
+        let gflops = operations / seconds / 1e9;
+        self.gflops = Some(gflops);
+        self.share_of_peak = peak.f32.get(self.threads - 1).map(|peak| gflops / peak);
+        self
+    }
+}
+
+/// The middle of numbers in rising order.
+pub fn median(sorted: &[f64]) -> f64 {
+    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
+}
+
+/// Measures the works asked for.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    let cores = setup::threads(None);
+    let mut threads = match args.threads {
+        Some(threads) => vec![threads.min(cores)],
+        None => vec![1, cores],
+    };
+    threads.dedup();
+    let machine = Machine::new(cores);
+    let peak = Peak::measure(cores);
+    let setting = Setting { data_dir: args.data_dir.as_deref(), repeats: args.repeats, threads, peak };
+    let mut results = Vec::new();
+    let all = args.work == BenchWork::All;
+    for work in BenchWork::EACH.into_iter().filter(|&work| all || work == args.work) {
+        if !args.json && std::io::stderr().is_terminal() {
+            say(&format!("measuring {}", work.name()));
+        }
+        match work {
+            BenchWork::W7 => results.extend(inference::measure(&setting)?),
+            BenchWork::E => results.extend(start::measure(&setting)?),
+            _ => results.extend(training::measure(work.name(), &setting)?),
+        }
+    }
+    let mut out = anstream::stdout().lock();
+    if args.json {
+        let document = Document { machine, peak_gflops: setting.peak, results };
+        writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
+    } else {
+        writeln!(out, "{}\n", machine.sentence(&setting.peak))?;
+        writeln!(out, "{}", text(&results))?;
+    }
+    Ok(out.flush()?)
+}
+
+/// The figures as a table of at most 80 columns.
+fn text(figures: &[Figure]) -> String {
+    let row = |figure: &Figure| {
+        let spread = 100.0 * (figure.max - figure.min) / figure.median;
+        let share = |share: Option<f64>| share.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share));
+        vec![
+            figure.work.to_string(),
+            figure.variant.to_string(),
+            figure.threads.to_string(),
+            amount(figure.median, figure.unit),
+            format!("{spread:.0} %"),
+            figure.gflops.map_or("-".into(), |gflops| format!("{gflops:.1}")),
+            share(figure.share_of_peak),
+            figure.accuracy.map_or("-".into(), |accuracy| format!("{:.2} %", 100.0 * accuracy)),
+        ]
+    };
+    let header = ["work", "variant", "threads", "median", "spread", "GF/s", "peak", "accuracy"];
+    let mut text = table(&header, figures.iter().map(row).collect(), &[2, 3, 4, 5, 6, 7]);
+    for figure in figures {
+        if let Some(p99) = figure.p99 {
+            text += &format!("\n{} {}: 99 % of calls within {p99:.2} us", figure.work, figure.variant);
+        }
+    }
+    text
+}
+
+/// A figure in its unit, with thousandths of a second as ms.
+fn amount(value: f64, unit: &str) -> String {
+    match unit.strip_prefix('s') {
+        Some("amples/s") => format!("{} /s", thousands(value)),
+        Some(per) if value < 0.1 => format!("{:.4} ms{per}", 1e3 * value),
+        Some(_) => format!("{value:.4} {unit}"),
+        None => format!("{value:.3} {unit}"),
+    }
+}

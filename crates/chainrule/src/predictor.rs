@@ -1,0 +1,175 @@
+//! Answers as fast as they can be had: forward passes in f32 that allocate nothing, for one sample or many.
+//!
+//! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Every thread takes its own samples
+//! through all layers, a few at a time, so that they stay in its cache. The answers have the same bits as a forward pass of
+//! training over the same kernels, for any number of threads.
+
+use crate::dataset::SPARSE_BELOW;
+use crate::network::Network;
+use crate::spec::NetworkSpec;
+use crate::{Error, Result};
+use chainrule_kernels::dense::{self, Dims, Input};
+use chainrule_kernels::memory::Aligned;
+use chainrule_kernels::pool;
+use chainrule_kernels::sparse::SparseRows;
+
+/// Samples that go through a layer together: their activations stay in the first cache levels.
+const TOGETHER: usize = 64;
+
+/// Multiply-adds from which another thread pays off: handing over a part costs about a microsecond.
+const PARALLEL_FROM: usize = 1 << 18;
+
+/// A network with its parameters and the buffers of a forward pass.
+#[derive(Debug)]
+pub struct Predictor {
+    net: Network,
+    params: Aligned<f32>,
+    capacity: usize,
+    parts: Vec<Part>,
+    /// `(capacity, outputs)`
+    answers: Vec<f32>,
+}
+
+/// The buffers of one thread.
+#[derive(Debug)]
+struct Part {
+    /// Nonzero inputs of up to [`TOGETHER`] samples, if those are read from lists.
+    lists: Option<SparseRows>,
+    /// z of the layer at work, a of it and of the one before: each `(TOGETHER, units)` of the widest layer.
+    z: Aligned<f32>,
+    a: [Aligned<f32>; 2],
+    /// `(capacity, outputs)`
+    answers: Vec<f32>,
+}
+
+/// The places of [`TOGETHER`] samples in a list: all of them, in their order.
+const ALL: [usize; TOGETHER] = {
+    let mut all = [0; TOGETHER];
+    let mut sample = 0;
+    while sample < TOGETHER {
+        all[sample] = sample;
+        sample += 1;
+    }
+    all
+};
+
+impl Predictor {
+    /// For up to `capacity` samples at once. `density` is the expected share of inputs that are not zero (1 if unknown): few
+    /// enough, and the first layer reads lists of them, as in training ([`SPARSE_BELOW`]).
+    ///
+    /// # Errors
+    /// If the parameters are not those of the network.
+    pub fn new(net: &Network, params: &[f32], capacity: usize, density: f64) -> Result<Self> {
+        if params.len() != net.layout().len() {
+            return Err(Error::shape("parameters of the predictor", net.layout().len(), params.len()));
+        }
+        let part = Part::new(net, capacity, density <= SPARSE_BELOW);
+        let answers = vec![0.0; capacity * net.spec().outputs()];
+        Ok(Self { net: net.clone(), params: Aligned::from(params), capacity, parts: vec![part], answers })
+    }
+
+    /// The same on up to `threads` threads; each gets samples of its own. The answers stay the same.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        let part = || Part::new(&self.net, self.capacity, self.is_sparse());
+        self.parts = (0..threads.clamp(1, pool::MAX_PARTS)).map(|_| part()).collect();
+        self
+    }
+
+    /// The most samples of one call.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether the first layer reads lists of nonzero inputs.
+    pub fn is_sparse(&self) -> bool {
+        self.parts[0].lists.is_some()
+    }
+
+    /// The answers `(n, outputs)` for `x (n, inputs)`. Allocates nothing.
+    ///
+    /// # Panics
+    /// If `x` is not made of whole samples, or of more than the capacity.
+    pub fn predict(&mut self, x: &[f32]) -> &[f32] {
+        let spec = self.net.spec();
+        let (inputs, outputs) = (spec.inputs(), spec.outputs());
+        let n = x.len() / inputs;
+        assert!(
+            x.len() == n * inputs,
+            "predict: {} numbers are no whole samples of {inputs} inputs",
+            x.len()
+        );
+        assert!(n <= self.capacity, "predict: {n} samples, capacity for {}", self.capacity);
+        let parts = if n * self.params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
+        let (net, params) = (&self.net, &*self.params);
+        pool::each_mut(&mut self.parts[..parts], |part, buffers| {
+            let samples = pool::share(n, 1, part, parts);
+            buffers.predict(net, params, &x[samples.start * inputs..samples.end * inputs]);
+        });
+        if parts == 1 {
+            return &self.parts[0].answers[..n * outputs];
+        }
+        for (part, buffers) in self.parts[..parts].iter().enumerate() {
+            let samples = pool::share(n, 1, part, parts);
+            let count = samples.len() * outputs;
+            self.answers[samples.start * outputs..][..count].copy_from_slice(&buffers.answers[..count]);
+        }
+        &self.answers[..n * outputs]
+    }
+}
+
+impl Part {
+    fn new(net: &Network, capacity: usize, sparse: bool) -> Self {
+        let (spec, together) = (net.spec(), TOGETHER.min(capacity));
+        let lists = if sparse { SparseRows::with_capacity(together, spec.inputs()) } else { None };
+        let widest = spec.layers.iter().map(|layer| layer.units).max().unwrap_or(0);
+        let zeros = || Aligned::zeros(together * widest);
+        Self { lists, z: zeros(), a: [zeros(), zeros()], answers: vec![0.0; capacity * spec.outputs()] }
+    }
+
+    /// Writes the answers for `x (n, inputs)`.
+    fn predict(&mut self, net: &Network, params: &[f32], x: &[f32]) {
+        let spec = net.spec();
+        let answers = self.answers.chunks_mut(TOGETHER * spec.outputs());
+        for (x, answers) in x.chunks(TOGETHER * spec.inputs()).zip(answers) {
+            let n = x.len() / spec.inputs();
+            let input = match &mut self.lists {
+                Some(lists) => {
+                    lists.refill(x);
+                    Input::Sparse(lists, &ALL[..n])
+                }
+                None => Input::Dense(x),
+            };
+            let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
+            for l in 0..spec.layers.len() {
+                let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
+                let a = if l + 1 == spec.layers.len() { &mut *answers } else { &mut *here };
+                layer(net, spec, params, l, n, input, &mut self.z, a);
+                std::mem::swap(&mut here, &mut below);
+            }
+        }
+    }
+}
+
+/// a(l) of `n` samples.
+#[allow(clippy::too_many_arguments)]
+fn layer(
+    net: &Network,
+    spec: &NetworkSpec,
+    params: &[f32],
+    l: usize,
+    n: usize,
+    x: Input<f32>,
+    z: &mut [f32],
+    a: &mut [f32],
+) {
+    let layer = &spec.layers[l];
+    let d = Dims { n, k: spec.inputs_of(l), m: layer.units };
+    let (weight, bias) = (&params[net.layout().weight(l)], &params[net.layout().bias(l)]);
+    let fused = layer.activation.fused();
+    dense::forward(d, x, weight, bias, fused, z, a, 1);
+    if fused.is_none() {
+        let size = n * d.m;
+        layer.activation.forward(&z[..size], &mut a[..size], d.m);
+    }
+}

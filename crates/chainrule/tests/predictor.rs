@@ -1,0 +1,76 @@
+//! The predictor answers with the bits of training's forward pass.
+
+mod common;
+
+use chainrule::network::{Network, Workspace};
+use chainrule::predictor::Predictor;
+use chainrule::{Dataset, Features, Targets};
+use chainrule_kernels::dense::Input;
+use common::{bits, settings};
+
+/// `samples` of 50 inputs, of which every `step`th is not zero.
+fn data(samples: usize, step: usize) -> Dataset {
+    let number = |at: usize| if at % step == 0 { ((at * 37) % 101) as f64 / 50.0 - 1.0 } else { 0.0 };
+    let labels = (0..samples).map(|s| s as u32 % 3).collect();
+    let names = ["a", "b", "c"].map(String::from).to_vec();
+    let features = Features::Reals((0..samples * 50).map(number).collect());
+    Dataset::new("made", vec![50], features, Targets::Classes { labels, names }).unwrap()
+}
+
+fn network(data: &Dataset, settings_text: &str) -> Network {
+    Network::new(settings(settings_text).resolve(data).unwrap().spec).unwrap()
+}
+
+fn rows(data: &Dataset) -> Vec<f32> {
+    let mut x = vec![0.0; data.len() * data.inputs()];
+    for (s, row) in x.chunks_exact_mut(data.inputs()).enumerate() {
+        data.write_row(s, row);
+    }
+    x
+}
+
+#[test]
+fn same_bits_as_the_forward_pass_over_the_same_kernels() {
+    for text in [
+        "hidden = [40, 17]\nactivation = \"relu\"",
+        "hidden = [33]\nactivation = \"gelu\"\nbias = \"none\"",
+        "hidden = []",
+    ] {
+        for step in [1, 5] {
+            let data = data(301, step);
+            let net = network(&data, text);
+            let params = net.init::<f32>(4).unwrap();
+            let x = rows(&data);
+            let mut ws = Workspace::new(&net, data.len(), 1);
+            let samples: Vec<usize> = (0..data.len()).collect();
+            match data.lists() {
+                Some(lists) => net.forward(&params, Input::Sparse(lists, &samples), &mut ws),
+                None => net.forward(&params, &x, &mut ws),
+            }
+            for threads in [1, 2, 3] {
+                let predictor = Predictor::new(&net, &params, data.len(), data.density()).unwrap();
+                let mut predictor = predictor.with_threads(threads);
+                assert_eq!(predictor.is_sparse(), step == 5);
+                // All, a few, one; then all again, in buffers that hold what others left.
+                for n in [301, 3, 1, 64, 65, 301] {
+                    let expected = bits(&ws.output()[..n * 3]);
+                    assert_eq!(
+                        bits(predictor.predict(&x[..n * 50])),
+                        expected,
+                        "{text}, {n} samples, {threads} threads"
+                    );
+                }
+                let last = predictor.predict(&x[300 * 50..]);
+                assert_eq!(bits(last), bits(&ws.output()[900..]));
+                assert!(predictor.predict(&[]).is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn other_parameters_are_refused() {
+    let data = data(3, 1);
+    let net = network(&data, "hidden = [4]");
+    assert!(Predictor::new(&net, &[0.0; 3], 1, 1.0).is_err());
+}
