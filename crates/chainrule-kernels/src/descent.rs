@@ -218,7 +218,7 @@ impl Descent {
 }
 
 /// Multiply-adds of a batch in the first layer from which a second thread pays off (measured).
-const PARALLEL_FROM: usize = 1 << 14;
+const PARALLEL_FROM: usize = 1 << 17;
 
 impl<'a> Step<'a> {
     /// The step of batch `b`, whose answers go to their own place.
