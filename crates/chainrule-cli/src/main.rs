@@ -13,6 +13,7 @@ mod setup;
 mod check;
 mod data;
 mod eval;
+mod explain;
 mod inspect;
 mod man;
 mod predict;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Recipes(args) => recipes::run(&args),

@@ -1,0 +1,160 @@
+//! One layer in matrix form, with shapes: columns are samples, W is (units, inputs).
+
+use super::derivation::{Block, Law, Matrix, Part, Section};
+use super::expr::Expr;
+use super::focus::summary;
+use super::lines::Lines;
+use crate::config::UpdateOrder;
+use crate::loss::Loss;
+use crate::optimizer::Optimizer;
+
+/// Matrices of at most this many numbers are written out.
+const CELLS: usize = 64;
+
+/// A matrix of numbers, row by row.
+struct Numbers {
+    symbol: String,
+    shape: (usize, usize),
+    values: Vec<f64>,
+}
+
+impl Numbers {
+    /// `values (rows, columns)`
+    fn new(symbol: impl Into<String>, shape: (usize, usize), values: Vec<f64>) -> Self {
+        Self { symbol: symbol.into(), shape, values }
+    }
+
+    /// `values (columns, rows)` turned round, as a batch becomes columns of samples.
+    fn turned(symbol: impl Into<String>, (rows, columns): (usize, usize), values: &[f64]) -> Self {
+        let at = |at: usize| values[(at % columns) * rows + at / columns];
+        Self::new(symbol, (rows, columns), (0..rows * columns).map(at).collect())
+    }
+
+    fn part(&self) -> Part {
+        let cells = if self.values.len() > CELLS { Vec::new() } else { self.values.iter().map(|&v| Expr::Number(v)).collect() };
+        Part::Matrix(Matrix { symbol: self.symbol.clone(), shape: self.shape, cells })
+    }
+}
+
+fn equation(section: &mut Section, parts: Vec<Result<&Numbers, &str>>) {
+    let large: Vec<_> = parts.iter().filter_map(|part| part.ok()).filter(|m| m.values.len() > CELLS).collect();
+    let rows = large.iter().map(|m| {
+        let (rows, columns) = m.shape;
+        let place = |at: usize| format!("row {}, column {}", at / columns + 1, at % columns + 1);
+        summary(&m.symbol, &format!("{rows} x {columns}"), m.shape, &m.values, place)
+    });
+    let rows: Vec<_> = rows.collect();
+    let part = |part: Result<&Numbers, &str>| part.map_or_else(|sign| Part::Sign(sign.to_string()), Numbers::part);
+    section.blocks.push(Block::Equation { parts: parts.into_iter().map(part).collect() });
+    if !rows.is_empty() {
+        section.blocks.push(Block::Summaries { rows });
+    }
+}
+
+impl Lines<'_> {
+    /// Layer `l`: forward, error, gradient and update as matrices.
+    pub fn layer(&self, l: usize) -> Vec<Section> {
+        let (record, layer, spec) = (self.record, &self.record.layers[l], &self.record.spec.layers[l]);
+        let (units, inputs, n, at) = (spec.units, self.names.inputs(l), record.n(), l + 1);
+        let last = self.names.layers() - 1;
+        let (params, after) = (&layer.params.before, &layer.params.after);
+        let w = Numbers::new(format!("W({at})"), (units, inputs), params.w.clone());
+        let read: Vec<f64> = (0..n * inputs).map(|at| record.input(l, at / inputs, at % inputs)).collect();
+        let below = Numbers::turned(format!("a({l})"), (inputs, n), &read);
+        let z = Numbers::turned(format!("z({at})"), (units, n), &layer.z.before);
+        let a = Numbers::turned(format!("a({at})"), (units, n), &layer.a.before);
+        let delta = Numbers::turned(format!("delta({at})"), (units, n), &layer.delta);
+
+        let mut forward = Section::new(format!("Layer {at}, forward"), Law::Forward);
+        forward.say(format!(
+            "{} of {inputs} inputs and {units} {} units; a column for each sample, {n} here.",
+            record.spec.layer_name(l), spec.activation
+        ));
+        let mut parts = vec![Ok(&z), Err("="), Ok(&w), Err("*"), Ok(&below)];
+        // One bias for all units, or one each: a number per row.
+        let b = params.b.iter().copied().cycle().take(units).collect::<Vec<f64>>();
+        let b = (!b.is_empty()).then(|| Numbers::new(format!("b({at})"), (units, 1), b));
+        if let Some(b) = &b {
+            parts.extend([Err("+"), Ok(b)]);
+            if n > 1 {
+                forward.say(format!("b({at}) is added to every column."));
+            }
+        }
+        equation(&mut forward, parts);
+        equation(&mut forward, vec![Ok(&a), Err("="), Err(&format!("{}(z({at}))", spec.activation))]);
+
+        let mut error = Section::new(format!("Layer {at}, error"), if l == last { Law::Bp1 } else { Law::Bp2 });
+        let slopes: Vec<f64> = (0..n * units)
+            .map(|at| spec.activation.derivative(layer.z.before[at], layer.a.before[at]) * layer.keep.get(at).unwrap_or(&1.0))
+            .collect();
+        let kept = if record.drops(l) { " keep" } else { "" };
+        let slope = Numbers::turned(format!("f'(z({at})){kept}"), (units, n), &slopes);
+        if l < last {
+            let above = &record.layers[l + 1];
+            let rows = record.spec.layers[l + 1].units;
+            let order = record.config.update_order;
+            let (mark, weights) = match order {
+                UpdateOrder::OutputFirst => ("+", &above.params.after.w),
+                UpdateOrder::Simultaneous => ("", &above.params.before.w),
+            };
+            let transposed = Numbers::turned(format!("W({}){mark}^T", at + 1), (units, rows), weights);
+            let carried = Numbers::turned(format!("delta({})", at + 1), (rows, n), &above.delta);
+            equation(&mut error, vec![Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)]);
+        } else {
+            let y = Numbers::turned("y", (units, n), &record.y);
+            if matches!(record.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. }) {
+                error.say("The derivative of the loss and that of the activation cancel: what remains is a - y.");
+                equation(&mut error, vec![Ok(&delta), Err("="), Ok(&a), Err("-"), Ok(&y)]);
+            } else {
+                let terms: Vec<f64> = (0..n).flat_map(|s| (0..units).map(move |j| (s, j))).map(|(s, j)| {
+                    self.bp1(j, s).first().and_then(|term| term.value).unwrap_or(f64::NAN)
+                }).collect();
+                let loss_slope = Numbers::turned(format!("dE/da({at})"), (units, n), &terms);
+                equation(&mut error, vec![Ok(&delta), Err("="), Ok(&loss_slope), Err("⊙"), Ok(&slope)]);
+            }
+        }
+
+        let mut gradient = Section::new(format!("Layer {at}, gradient"), Law::Bp4);
+        let dw = Numbers::new(format!("dE/dW({at})"), (units, inputs), layer.gradient.w.clone());
+        let across = Numbers::new(format!("a({l})^T"), (n, inputs), read);
+        let mut parts = vec![Ok(&dw), Err("=")];
+        if !self.single() {
+            gradient.say(format!("n = {}: the sum over the columns is divided once.", record.total_weight));
+            parts.push(Err("1/n"));
+        }
+        parts.extend([Ok(&delta), Err("*"), Ok(&across)]);
+        equation(&mut gradient, parts);
+        let db = Numbers::new(format!("dE/db({at})"), (layer.gradient.b.len(), 1), layer.gradient.b.clone());
+        if !db.values.is_empty() {
+            let shared = db.values.len() < units;
+            let over = match (shared, self.single()) {
+                (false, true) => format!("delta({at})"),
+                (false, false) => format!("1/n the sum over columns of delta({at})"),
+                (true, true) => format!("the sum over units of delta({at})"),
+                (true, false) => format!("1/n the sum over units and columns of delta({at})"),
+            };
+            equation(&mut gradient, vec![Ok(&db), Err("="), Err(&over)]);
+        }
+
+        let mut update = Section::new(format!("Layer {at}, update"), Law::Update);
+        let new = Numbers::new(format!("W({at})+"), (units, inputs), after.w.clone());
+        let plain = matches!(record.config.optimizer, Optimizer::Sgd { momentum: 0.0, .. })
+            && record.config.regularize.max_norm.is_none() && layer.given.w == layer.gradient.w;
+        if !spec.train_weights {
+            update.say("The weights of this layer are not trained.");
+        } else if plain {
+            let eta = format!("- {} *", record.learning_rate);
+            equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err(&eta), Ok(&dw)]);
+        } else {
+            let step = after.w.iter().zip(&params.w).map(|(after, before)| after - before).collect();
+            let step = Numbers::new(format!("step({at})"), (units, inputs), step);
+            update.say(format!("{} made the step; --weight writes it out for a weight.", record.config.optimizer));
+            equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err("+"), Ok(&step)]);
+        }
+        if spec.train_bias && !after.b.is_empty() {
+            let new = Numbers::new(format!("b({at})+"), (after.b.len(), 1), after.b.clone());
+            equation(&mut update, vec![Ok(&new)]);
+        }
+        vec![forward, error, gradient, update]
+    }
+}
