@@ -7,7 +7,7 @@ use std::io::Write;
 
 use anyhow::{Result, anyhow};
 use chainrule::explain::{Derivation, Names, Record, Wanted, explain};
-use chainrule_report::derivation::{Look, text};
+use chainrule_report::derivation::{Look, html, markdown, text};
 
 use crate::{Usage, terminal};
 use args::{ExplainArgs, Format};
@@ -29,7 +29,8 @@ fn render(derivation: &Derivation, format: Format, look: Look) -> Result<String>
     Ok(match format {
         Format::Text => text(derivation, &look),
         Format::Json => serde_json::to_string_pretty(derivation)? + "\n",
-        _ => String::new(),
+        Format::Markdown => markdown(derivation, &look),
+        Format::Html => html(derivation, &look),
     })
 }
 

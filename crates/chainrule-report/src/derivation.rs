@@ -3,9 +3,17 @@
 //! (JSON is the [`Derivation`] itself.) Numbers are shown to so many decimals; sums of very many addends show the largest
 //! ones and what the others come to.
 
+mod html;
+mod latex;
+mod markdown;
+mod mathml;
+mod network;
 mod number;
+mod symbol;
 mod text;
 
+pub use html::html;
+pub use markdown::markdown;
 pub use text::text;
 
 use chainrule::explain::{Expr, Law, Quantity, Term};
@@ -36,7 +44,7 @@ fn cut(e: &Expr) -> Expr {
             let mut shown = shown.to_vec();
             shown.sort_unstable();
             let value = rest.iter().map(|&at| addends[at].eval()).sum();
-            let others = Quantity { symbol: format!("{} others", rest.len()), value };
+            let others = Quantity { symbol: format!("{}\u{a0}others", rest.len()), value };
             let mut addends: Vec<Expr> = shown.iter().map(|&at| cut(&addends[at])).collect();
             addends.push(Expr::Of(others));
             Expr::Sum(addends)
@@ -75,9 +83,8 @@ fn law(law: Law) -> &'static str {
         Law::Forward => "z(l) = W(l) a(l-1) + b(l),   a(l) = f(z(l))",
         Law::Bp1 => "BP1   delta(L) = dE/da(L) ⊙ f'(z(L))",
         Law::Bp2 => "BP2   delta(l) = (W(l+1)^T delta(l+1)) ⊙ f'(z(l))",
-        Law::Bp3 => "BP3   dE/db(l) = delta(l)",
-        Law::Bp4 => "BP3   dE/db(l) = delta(l)        BP4   dE/dW(l) = delta(l) a(l-1)^T",
+        Law::Gradient => "BP3   dE/db(l) = delta(l)        BP4   dE/dW(l) = delta(l) a(l-1)^T",
         Law::Path => "dE/dw = dE/dout * dout/dnet * dnet/dw",
-        Law::Update => "w+ = w - eta * dE/dw",
+        Law::Descent => "w+ = w - eta * dE/dw",
     }
 }

@@ -35,9 +35,9 @@ pub enum Wanted {
     Weight(usize, usize, usize),
 }
 
-/// The derivation of an update of `what` (a recipe or model): the parts wanted, or with none the whole, summarised where
+/// The derivation of an update, called `title`: the parts wanted, or with none the whole, summarised where
 /// the network or its batch is too large to be written out.
-pub fn explain(what: &str, record: &Record, wanted: &[Wanted]) -> Derivation {
+pub fn explain(title: &str, record: &Record, wanted: &[Wanted]) -> Derivation {
     let lines = Lines::new(record);
     let mut sections: Vec<Section> = wanted
         .iter()
@@ -51,7 +51,7 @@ pub fn explain(what: &str, record: &Record, wanted: &[Wanted]) -> Derivation {
         sections = if lines.fits() { lines.whole() } else { lines.figures() };
     }
     Derivation {
-        title: format!("{what}: step {} of a {} network", record.step, record.spec.sizes()),
+        title: format!("{title} of a {} network", record.spec.sizes()),
         dtype: record.dtype.into(),
         given: given(record),
         picture: lines.picture(),

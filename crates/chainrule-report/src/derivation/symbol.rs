@@ -26,7 +26,7 @@ pub struct Name {
 
 /// Takes a symbol apart.
 pub fn parse(symbol: &str) -> Symbol {
-    if symbol.contains(' ') {
+    if symbol.contains([' ', '\u{a0}']) {
         return Symbol::Words(symbol.to_string());
     }
     if let Some((above, below)) = symbol.split_once('/')
@@ -104,6 +104,6 @@ mod tests {
         assert_eq!(parse("dE_o1/dout_h1"), of(plain("E", "o1"), plain("out", "h1"), None));
         let above = Name { sample: "3".into(), ..plain("E", "") };
         assert_eq!(parse("dE/dout_h1|o2@3"), of(above, plain("out", "h1"), Some(plain("o", "2"))));
-        assert_eq!(parse("776 others"), Symbol::Words("776 others".into()));
+        assert_eq!(parse("776\u{a0}others"), Symbol::Words("776\u{a0}others".into()));
     }
 }

@@ -147,22 +147,24 @@ impl Page<'_> {
             *out += &side_by_side(&blocks);
             return;
         }
-        // Too wide for one line: each part below the one before, its sign in front.
-        let mut sign = String::new();
+        // Too wide for one line: each matrix below the one before, the signs between them in front.
+        let mut lead = String::new();
         for (part, block) in parts.iter().zip(&blocks) {
-            if let Part::Sign(text) = part {
-                sign = format!("{text} ");
-                if !text.contains(['=', '+', '-', '*', '⊙']) || text.len() > 3 {
-                    *out += &format!("  {text}\n");
-                    sign.clear();
-                }
+            if let Part::Sign(sign) = part {
+                lead = format!("{lead} {sign}");
                 continue;
             }
+            let lead = std::mem::take(&mut lead);
+            let indent = lead.chars().count() + 1;
             for (at, line) in block.iter().enumerate() {
-                let lead = if at == 0 { std::mem::take(&mut sign) } else { String::new() };
-                *out += &wrapped(&format!("{lead:<4}{line}"), 0, 6).join("\n");
+                let lead = if at == 0 { lead.clone() } else { String::new() };
+                *out += &wrapped(&format!("{lead:<indent$} {line}"), 0, indent + 3).join("\n");
                 out.push('\n');
             }
+        }
+        if !lead.is_empty() {
+            *out += &wrapped(lead.trim_start(), 2, 4).join("\n");
+            out.push('\n');
         }
     }
 
@@ -249,9 +251,13 @@ fn wrapped(text: &str, first: usize, rest: usize) -> Vec<String> {
     let mut fresh = true;
     let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {
-        // An operator stays with what follows it.
+        // Addends stay whole where they are short: an operator with what follows it, a product with its factors.
+        let joins = |last: &str| {
+            let open = ["+", "-", "*", "/", "^", "="].iter().any(|sign| last == *sign || last.ends_with(&format!(" {sign}")));
+            open || (["*", "/", "^"].contains(&word) && last.chars().count() <= WIDTH / 3)
+        };
         match words.last_mut() {
-            Some(last) if ["+", "-", "*", "/", "^", "="].contains(&last.as_str()) => {
+            Some(last) if joins(last) => {
                 last.push(' ');
                 last.push_str(word);
             }

@@ -120,14 +120,12 @@ pub enum Law {
     Bp1,
     /// delta(l) = (W(l+1)^T delta(l+1)) ⊙ f'(z(l))
     Bp2,
-    /// dE/db(l) = delta(l)
-    Bp3,
-    /// dE/dW(l) = delta(l) a(l-1)^T
-    Bp4,
+    /// BP3, dE/db(l) = delta(l), and BP4, dE/dW(l) = delta(l) a(l-1)^T
+    Gradient,
     /// dE/dw as the product of three factors.
     Path,
     /// w+ = w - eta dE/dw
-    Update,
+    Descent,
 }
 
 /// A matrix of a matrix equation, `(rows, columns)`.

@@ -52,7 +52,7 @@ impl Lines<'_> {
             let formula = sum(parts) / self.n();
             section.push(Term::new(format!("dE/d{name}"), Rule::WeightGradient, l + 1, formula, mean));
         }
-        let mut update = Section::new(format!("The update of {name}"), Law::Update);
+        let mut update = Section::new(format!("The update of {name}"), self.descent());
         if self.record.spec.layers[l].train_weights {
             let clipped = self.gradient_norm().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
             add(&mut update, self.update_weights(l, j, Some(i), clipped.as_ref()));
@@ -80,7 +80,7 @@ impl Lines<'_> {
         if self.record.n() > PATHS {
             forward.say(format!("The first {PATHS} of {} samples.", self.record.n()));
         }
-        let mut gradient = Section::new(format!("The gradient at {unit}"), Law::Bp4);
+        let mut gradient = Section::new(format!("The gradient at {unit}"), Law::Gradient);
         let inputs = self.names.inputs(l);
         let layer = &self.record.layers[l];
         let row = j * inputs..(j + 1) * inputs;
@@ -142,8 +142,8 @@ impl Lines<'_> {
         if record.config.update_order == UpdateOrder::OutputFirst {
             back.say("It passes through the new weights of the layer above: this is not gradient descent.");
         }
-        let mut gradients = Section::new("The gradient", Law::Bp4);
-        let mut update = Section::new("The update", Law::Update);
+        let mut gradients = Section::new("The gradient", Law::Gradient);
+        let mut update = Section::new("The update", self.descent());
         let (mut deltas, mut slopes, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for (l, layer) in record.layers.iter().enumerate().rev() {
             let (units, inputs, at) = (names.units(l), names.inputs(l), l + 1);

@@ -66,10 +66,8 @@ impl Lines<'_> {
         let delta = Numbers::turned(format!("delta({at})"), (units, n), &layer.delta);
 
         let mut forward = Section::new(format!("Layer {at}, forward"), Law::Forward);
-        forward.say(format!(
-            "{} of {inputs} inputs and {units} {} units; a column for each sample, {n} here.",
-            record.spec.layer_name(l), spec.activation
-        ));
+        let columns = if n == 1 { "one column, the sample".into() } else { format!("{n} columns, a sample each") };
+        forward.say(format!("{inputs} inputs, {units} {} units; {columns}.", spec.activation));
         let mut parts = vec![Ok(&z), Err("="), Ok(&w), Err("*"), Ok(&below)];
         // One bias for all units, or one each: a number per row.
         let b = params.b.iter().copied().cycle().take(units).collect::<Vec<f64>>();
@@ -114,7 +112,7 @@ impl Lines<'_> {
             }
         }
 
-        let mut gradient = Section::new(format!("Layer {at}, gradient"), Law::Bp4);
+        let mut gradient = Section::new(format!("Layer {at}, gradient"), Law::Gradient);
         let dw = Numbers::new(format!("dE/dW({at})"), (units, inputs), layer.gradient.w.clone());
         let across = Numbers::new(format!("a({l})^T"), (n, inputs), read);
         let mut parts = vec![Ok(&dw), Err("=")];
@@ -136,14 +134,14 @@ impl Lines<'_> {
             equation(&mut gradient, vec![Ok(&db), Err("="), Err(&over)]);
         }
 
-        let mut update = Section::new(format!("Layer {at}, update"), Law::Update);
+        let mut update = Section::new(format!("Layer {at}, update"), self.descent());
         let new = Numbers::new(format!("W({at})+"), (units, inputs), after.w.clone());
         let plain = matches!(record.config.optimizer, Optimizer::Sgd { momentum: 0.0, .. })
             && record.config.regularize.max_norm.is_none() && layer.given.w == layer.gradient.w;
         if !spec.train_weights {
             update.say("The weights of this layer are not trained.");
         } else if plain {
-            let eta = format!("- {} *", record.learning_rate);
+            let eta = format!("- eta {} *", record.learning_rate);
             equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err(&eta), Ok(&dw)]);
         } else {
             let step = after.w.iter().zip(&params.w).map(|(after, before)| after - before).collect();

@@ -1,6 +1,6 @@
 //! The lines of the update: penalties, clipping, what the optimizer remembers, the new weights and biases, max-norm.
 
-use super::derivation::{Rule, Term};
+use super::derivation::{Law, Rule, Term};
 use super::expr::{Expr, Function, call, of, power, sum};
 use super::lines::{Lines, When, value};
 use super::record::{LayerRecord, Parameters};
@@ -42,6 +42,11 @@ impl Lines<'_> {
         let at = j.min(self.names.biases(l).checked_sub(1)?);
         let name = self.names.bias(l, j)?;
         Some(Parameter { l, at, name, weight: false, layer: &self.record.layers[l] })
+    }
+
+    /// The law of the update, if it is plain gradient descent: what other optimizers do, their lines say.
+    pub fn descent(&self) -> Option<Law> {
+        matches!(self.record.config.optimizer, Optimizer::Sgd { momentum: 0.0, .. }).then_some(Law::Descent)
     }
 
     /// The learning rate by name.

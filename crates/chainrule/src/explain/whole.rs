@@ -114,7 +114,7 @@ impl Lines<'_> {
     }
 
     fn gradient_section(&self, l: usize) -> Section {
-        let mut section = Section::new(format!("The gradient of layer {}", l + 1), Law::Bp4);
+        let mut section = Section::new(format!("The gradient of layer {}", l + 1), Law::Gradient);
         let spec = &self.record.spec.layers[l];
         if !self.single() {
             section.say("Each sample's part, then their sum, divided once by n.");
@@ -139,7 +139,7 @@ impl Lines<'_> {
     }
 
     fn update_section(&self, layers: &[usize]) -> Section {
-        let mut section = Section::new("The update", Law::Update);
+        let mut section = Section::new("The update", self.descent());
         if let [l] = layers {
             section.title = format!("The update of layer {}", l + 1);
         }
