@@ -6,7 +6,7 @@ mod subject;
 use std::io::Write;
 
 use anyhow::{Result, anyhow};
-use chainrule::explain::{Derivation, Names, Record, Wanted, explain};
+use chainrule::explain::{Derivation, Names, Record, Wanted, explain, symbolic};
 use chainrule_report::derivation::{Look, html, markdown, text};
 
 use crate::{Usage, terminal};
@@ -15,8 +15,11 @@ use args::{ExplainArgs, Format};
 /// Explains an update, checks homework against it, or writes a worksheet of it.
 pub fn run(args: &ExplainArgs) -> Result<()> {
     let subject = subject::subject(args, |_| ())?;
-    let wanted = wanted(args, &subject.record)?;
-    let mut derivation = explain(&subject.title, &subject.record, &wanted);
+    let mut derivation = if args.symbolic {
+        symbolic(&subject.name, &subject.record.spec).map_err(|error| Usage(error.into()))?
+    } else {
+        explain(&subject.title, &subject.record, &wanted(args, &subject.record)?)
+    };
     derivation.given.extend(subject.notes);
     let digits = args.digits.map_or(if derivation.dtype == "f32" { 6 } else { 9 }, usize::from);
     let written = render(&derivation, args.format, Look { digits, colour: terminal::has_colour() })?;

@@ -12,6 +12,7 @@ mod focus;
 mod formulas;
 mod lines;
 mod matrices;
+mod symbolic;
 mod update;
 mod whole;
 
@@ -19,6 +20,7 @@ pub use derivation::{Block, Derivation, Law, Matrix, Part, Picture, Rule, Sectio
 pub use expr::{Expr, Function, Quantity};
 pub use names::Names;
 pub use record::{Record, advance};
+pub use symbolic::symbolic;
 
 use crate::config::UpdateOrder;
 use crate::spec::BiasMode;

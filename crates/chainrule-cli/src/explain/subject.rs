@@ -19,6 +19,8 @@ use crate::{Usage, setup};
 
 /// An update, and what it is one of.
 pub struct Subject {
+    /// `mazur`
+    pub name: String,
     /// `mazur: step 1`
     pub title: String,
     /// Every number of it.
@@ -55,7 +57,7 @@ pub fn subject(args: &ExplainArgs, change: impl Fn(&mut Settings)) -> Result<Sub
         Dtype::F32 => of_recipe::<f32>(args, &prepared, step)?,
         Dtype::F64 => of_recipe::<f64>(args, &prepared, step)?,
     };
-    Ok(Subject { title: format!("{name}: step {step}"), record, notes: Vec::new() })
+    Ok(Subject { title: format!("{name}: step {step}"), name, record, notes: Vec::new() })
 }
 
 /// A trainer before its first step. What only looks at the network is left out: it changes no number.
@@ -110,7 +112,8 @@ fn of_run(args: &ExplainArgs, folder: &Path, change: impl Fn(&mut Settings)) -> 
         Dtype::F32 => run_step::<f32>(args, folder, &prepared)?,
         Dtype::F64 => run_step::<f64>(args, folder, &prepared)?,
     };
-    Ok(Subject { title: format!("{}: step {step}", folder.display()), record, notes: Vec::new() })
+    let name = folder.display().to_string();
+    Ok(Subject { title: format!("{name}: step {step}"), name, record, notes: Vec::new() })
 }
 
 fn run_step<T: Real>(args: &ExplainArgs, folder: &Path, prepared: &Prepared) -> Result<(u64, Record)> {
@@ -166,5 +169,5 @@ fn of_model(args: &ExplainArgs, word: &str, change: impl Fn(&mut Settings)) -> R
     };
     let note = "nothing remembered yet: a model keeps none of it, a run does (--run)";
     let notes = if record.layers[0].state.is_empty() { Vec::new() } else { vec![("optimizer".into(), note.into())] };
-    Ok(Subject { title: format!("{word}: one step on"), record, notes })
+    Ok(Subject { title: format!("{word}: one step on"), name: word.into(), record, notes })
 }

@@ -62,7 +62,10 @@ fn section(at: usize, section: &Section, digits: usize) -> Markup {
                 @match block {
                     Block::Text { text } => p { (clean_line(text)) },
                     Block::Term(one) => (term(one, digits)),
-                    Block::Chain { symbol, steps } => (chain(symbol, &steps.iter().map(|e| mathml::addends(e, digits)).collect::<Vec<_>>(), None)),
+                    Block::Chain { symbol, steps } => {
+                        @let steps: Vec<Vec<String>> = steps.iter().map(|e| mathml::addends(e, digits)).collect();
+                        (chain(symbol, &steps, None))
+                    },
                     Block::Equation { parts } => p.equation { @for piece in mathml::equation(parts, digits) { (math(&piece)) " " } },
                     Block::Summaries { rows } => (summaries(rows)),
                     Block::Table { header, rows } => (table(header, rows, digits)),
@@ -102,16 +105,18 @@ fn term(term: &Term, digits: usize) -> Markup {
     }
 }
 
-/// symbol = step = step …: pieces between which the browser may break the line.
+/// symbol = step = step …: pieces between which the browser may break the line, never right after an equals sign.
 fn chain(symbol: &str, steps: &[Vec<String>], result: Option<Markup>) -> Markup {
-    let equals = || math("<mo>=</mo>");
+    let equals = || math("<mo form=\"infix\">=</mo>");
     markup! {
         p.term {
-            span.step { (math(&mathml::symbol(symbol))) }
+            (math(&mathml::symbol(symbol)))
             @for step in steps {
-                " " span.step { (equals()) @for addend in step { " " (math(addend)) } }
+                @for (at, addend) in step.iter().enumerate() {
+                    " " span.whole { @if at == 0 { (equals()) } (math(addend)) }
+                }
             }
-            @if let Some(result) = result { " " span.step { (equals()) " " (result) } }
+            @if let Some(result) = result { " " span.whole { (equals()) (result) } }
         }
     }
 }

@@ -4,9 +4,9 @@ use super::number::number;
 use super::symbol::{Name, Symbol, greek, parse};
 use chainrule::explain::{Expr, Function, Law, Matrix, Part};
 
-/// `inner` as a formula of its own.
+/// `inner` as a formula of its own, with fractions at full size.
 pub fn math(inner: &str) -> String {
-    format!("<math>{inner}</math>")
+    format!("<math displaystyle=\"true\">{inner}</math>")
 }
 
 fn escaped(text: &str) -> String {
@@ -17,8 +17,9 @@ fn row(inner: &str) -> String {
     format!("<mrow>{inner}</mrow>")
 }
 
+/// A sign between two things, even where a line begins with it.
 fn operator(sign: &str) -> String {
-    format!("<mo>{sign}</mo>")
+    format!("<mo form=\"infix\">{sign}</mo>")
 }
 
 fn fenced(inner: &str) -> String {

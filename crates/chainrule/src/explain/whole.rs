@@ -101,9 +101,9 @@ impl Lines<'_> {
         let mut section = Section::new(format!("The error at layer {}", l + 1), Law::Bp2);
         let feeds = match self.names.units(l + 1) {
             1 => "the one unit it feeds".to_string(),
-            units => format!("the {units} units it feeds"),
+            units => format!("the {units} units it feeds: what they carry back is summed"),
         };
-        section.say(format!("A unit of layer {} answers for {feeds}: what they carry back is summed.", l + 1));
+        section.say(format!("A unit of layer {} answers for {feeds}.", l + 1));
         if self.record.config.update_order == UpdateOrder::OutputFirst {
             section.say("In this update order it passes through the new weights: this is not gradient descent.");
         }
