@@ -14,7 +14,8 @@ mod text;
 
 pub use html::html;
 pub use markdown::markdown;
-pub use text::text;
+pub use number::number;
+pub use text::{line, text};
 
 use chainrule::explain::{Expr, Law, Quantity, Term};
 

@@ -5,6 +5,7 @@
 
 pub mod derivation;
 pub mod expr;
+pub mod homework;
 pub mod names;
 pub mod record;
 

@@ -45,9 +45,9 @@ pub struct ExplainArgs {
     /// Symbols only: every derivative derived, then in matrix form
     #[arg(long, conflicts_with_all = ["layer", "unit", "weight", "both_orders", "expect"], help_heading = "What is explained")]
     pub symbolic: bool,
-    /// Form of the derivation
-    #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
-    pub format: Format,
+    /// Form of the derivation [default: text; of a worksheet by the ending of its name]
+    #[arg(long, value_enum, help_heading = "Output")]
+    pub format: Option<Format>,
     /// Decimals of numbers near 1 [default: 9 in f64, 6 in f32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=17), help_heading = "Output")]
     pub digits: Option<u8>,

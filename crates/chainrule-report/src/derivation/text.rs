@@ -47,6 +47,13 @@ pub fn text(derivation: &Derivation, look: &Look) -> String {
     out
 }
 
+/// One line of a derivation as text.
+pub fn line(term: &Term, digits: usize) -> String {
+    let mut out = String::new();
+    Page { look: &Look { digits, colour: false } }.term(&mut out, term);
+    out
+}
+
 struct Page<'a> {
     look: &'a Look,
 }
