@@ -54,7 +54,8 @@ fn check(args: &ExplainArgs, subject: &Subject, answers: &[Answer], digits: usiz
         let expected = "a network that is written out, or parts of it (--weight, --unit)";
         return Err(Usage(anyhow!("--expect: expected {expected}, found {found}")).into());
     }
-    let checked = chainrule::explain::homework::check(&lines, &Names::new(&record.spec), record.dtype, answers);
+    let checked =
+        chainrule::explain::homework::check(&lines, &Names::new(&record.spec), record.dtype, answers);
     if args.format == Some(Format::Json) {
         anstream::println!("{}", serde_json::to_string_pretty(&checked)?);
         let wrong = checked.iter().filter(|c| c.verdict != Verdict::Right).count();

@@ -90,7 +90,10 @@ fn given(record: &Record) -> Vec<(String, String)> {
     let more = record.n().saturating_sub(shown.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let plural = if record.n() == 1 { "sample" } else { "samples" };
-    say("batch", format!("{} {plural} of {}: number {}{more} (from 0)", record.n(), record.set_size, shown.join(", ")));
+    say(
+        "batch",
+        format!("{} {plural} of {}: number {}{more} (from 0)", record.n(), record.set_size, shown.join(", ")),
+    );
     say("loss", format!("{}: {}", spec.loss, spec.loss.reduction()));
     say("update", format!("{}, learning rate eta = {}", config.optimizer, record.learning_rate));
     if config.update_order == UpdateOrder::OutputFirst {
@@ -109,7 +112,10 @@ fn given(record: &Record) -> Vec<(String, String)> {
         }
     }
     if let Some(dropout) = spec.layers.iter().map(|layer| layer.dropout).find(|&share| share > 0.0) {
-        say("dropout", format!("{dropout}: a dropped unit has keep = 0, a kept one {}", 1.0 / (1.0 - dropout)));
+        say(
+            "dropout",
+            format!("{dropout}: a dropped unit has keep = 0, a kept one {}", 1.0 / (1.0 - dropout)),
+        );
     }
     say("numbers", format!("{}; W is (units, inputs); a + marks what is new after the update", record.dtype));
     given

@@ -30,7 +30,9 @@ pub fn write(path: &Path, format: Option<Format>, mut derivation: Derivation, di
     }
     if count == 0 {
         let found = "a summary: the network is too large";
-        let error = anyhow!("--blank: expected lines to leave results out of, found {found} (name parts with --weight or --unit)");
+        let error = anyhow!(
+            "--blank: expected lines to leave results out of, found {found} (name parts with --weight or --unit)"
+        );
         return Err(Usage(error).into());
     }
     let beside = answers_file(path);

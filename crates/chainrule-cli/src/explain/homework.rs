@@ -27,14 +27,18 @@ pub fn read(path: &Path) -> Result<Vec<Answer>> {
 }
 
 fn answer(line: usize, symbol: &str, number: &str) -> Result<Answer> {
-    let found = || anyhow!("line {line}, {}: expected a number, found '{}'", one_line(symbol), one_line(number));
+    let found =
+        || anyhow!("line {line}, {}: expected a number, found '{}'", one_line(symbol), one_line(number));
     Answer::new(line, symbol, number).ok_or_else(found)
 }
 
 fn of_csv(text: &str) -> Result<Vec<Answer>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let header = reader.headers()?.clone();
-    let column = |name: &str| header.iter().position(|cell| cell.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name));
+    let column = |name: &str| {
+        header.iter().position(|cell| cell.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name))
+    };
     let (Some(symbol), Some(value)) = (column("symbol"), column("value")) else {
         let found: Vec<&str> = header.iter().collect();
         bail!("expected the columns symbol and value, found {}", one_line(&found.join(", ")));
@@ -91,7 +95,8 @@ pub fn report(checked: &[Checked], title: &str, digits: usize) -> Result<()> {
                 anstream::println!("{start} follows from the lines before it; right is {expected}");
             }
             Verdict::Unknown { closest } => {
-                let closest = closest.as_ref().map_or(String::new(), |name| format!(" (did you mean {name}?)"));
+                let closest =
+                    closest.as_ref().map_or(String::new(), |name| format!(" (did you mean {name}?)"));
                 anstream::println!("{start}: {}{closest}", "no such line".red());
             }
             Verdict::Wrong { expected, slip, how, term } if first => {
@@ -105,13 +110,20 @@ pub fn report(checked: &[Checked], title: &str, digits: usize) -> Result<()> {
                     anstream::println!("    = {}", number(*expected, digits));
                 }
                 match (slip, how) {
-                    (Some(slip), Some(how)) => anstream::println!("    likely slip: {} ({how})", slip.to_string().bold()),
+                    (Some(slip), Some(how)) => {
+                        anstream::println!("    likely slip: {} ({how})", slip.to_string().bold())
+                    }
+                    (None, Some(how)) => anstream::println!("    {how}"),
                     _ => anstream::println!("    none of the usual slips gives this number"),
                 }
             }
             Verdict::Wrong { expected, slip, .. } => {
                 let slip = slip.map_or(String::new(), |slip| format!(" (likely slip: {slip})"));
-                anstream::println!("{start}: {}, right is {}{slip}", "wrong".red(), number(*expected, digits));
+                anstream::println!(
+                    "{start}: {}, right is {}{slip}",
+                    "wrong".red(),
+                    number(*expected, digits)
+                );
             }
         }
     }

@@ -78,7 +78,9 @@ fn of_recipe<T: Real>(args: &ExplainArgs, prepared: &Prepared, step: u64) -> Res
 fn record_at<T: Real>(trainer: &mut Trainer<T>, step: u64, samples: &[usize]) -> Result<Record> {
     let planned = trainer.total_steps();
     if step > planned {
-        return Err(usage(anyhow!("--step {step}: expected a step of the run, found one of {planned} steps")));
+        return Err(usage(anyhow!(
+            "--step {step}: expected a step of the run, found one of {planned} steps"
+        )));
     }
     advance(trainer, step - 1).with_context(|| format!("cannot reach step {step}"))?;
     if samples.is_empty() {
@@ -96,7 +98,10 @@ fn record_at<T: Real>(trainer: &mut Trainer<T>, step: u64, samples: &[usize]) ->
 fn of_run(args: &ExplainArgs, folder: &Path, change: impl Fn(&mut Settings)) -> Result<Subject> {
     let file = folder.join("config.toml");
     if !file.is_file() {
-        bail!("{}: expected a run folder, found none (runs are written by: chainrule train)", folder.display());
+        bail!(
+            "{}: expected a run folder, found none (runs are written by: chainrule train)",
+            folder.display()
+        );
     }
     let fixed = args.flags.table().map_err(usage)?;
     if let Some(key) = fixed.keys().find(|key| !["data_dir", "threads"].contains(&key.as_str())) {
@@ -133,7 +138,9 @@ fn run_step<T: Real>(args: &ExplainArgs, folder: &Path, prepared: &Prepared) -> 
 /// The step that training would make if it began at a model.
 fn of_model(args: &ExplainArgs, word: &str, change: impl Fn(&mut Settings)) -> Result<Subject> {
     if args.step.is_some() {
-        return Err(usage(anyhow!("--step with a model: a model keeps no steps, a run does (--run RUN --step K)")));
+        return Err(usage(anyhow!(
+            "--step with a model: a model keeps no steps, a run does (--run RUN --step K)"
+        )));
     }
     let flags = args.flags.table().map_err(usage)?;
     let own = flags.keys().find(|key| !["data_dir", "threads", "update_order"].contains(&key.as_str()));
@@ -145,7 +152,8 @@ fn of_model(args: &ExplainArgs, word: &str, change: impl Fn(&mut Settings)) -> R
     let mut recipe = model.info.recipe.clone();
     if let Some(order) = flags.get("update_order") {
         let table = [("update_order".to_string(), order.clone())].into_iter().collect();
-        recipe.update_order = settings_of(table, "settings").map_err(|error| usage(error.into()))?.update_order;
+        recipe.update_order =
+            settings_of(table, "settings").map_err(|error| usage(error.into()))?.update_order;
     }
     change(&mut recipe);
     let source = args.data.clone().or(recipe.data.clone());
@@ -164,10 +172,15 @@ fn of_model(args: &ExplainArgs, word: &str, change: impl Fn(&mut Settings)) -> R
     let samples = if args.sample.is_empty() { &first[..] } else { &args.sample };
     let network = model.network.clone();
     let record = match model.dtype {
-        Dtype::F32 => record_at(&mut Trainer::<f32>::new(network, config, sets, Some(model.params()))?, 1, samples)?,
-        Dtype::F64 => record_at(&mut Trainer::<f64>::new(network, config, sets, Some(model.params()))?, 1, samples)?,
+        Dtype::F32 => {
+            record_at(&mut Trainer::<f32>::new(network, config, sets, Some(model.params()))?, 1, samples)?
+        }
+        Dtype::F64 => {
+            record_at(&mut Trainer::<f64>::new(network, config, sets, Some(model.params()))?, 1, samples)?
+        }
     };
     let note = "nothing remembered yet: a model keeps none of it, a run does (--run)";
-    let notes = if record.layers[0].state.is_empty() { Vec::new() } else { vec![("optimizer".into(), note.into())] };
+    let notes =
+        if record.layers[0].state.is_empty() { Vec::new() } else { vec![("optimizer".into(), note.into())] };
     Ok(Subject { title: format!("{word}: one step on"), name: word.into(), record, notes })
 }

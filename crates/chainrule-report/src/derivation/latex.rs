@@ -80,7 +80,9 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
             Function::Exp => (3, format!("e^{{{}}}", inner(e, 1))),
             Function::Sqrt => (4, format!("\\sqrt{{{}}}", inner(e, 1))),
             Function::Abs => (4, format!("\\left|{}\\right|", inner(e, 1))),
-            Function::Ln | Function::Tanh => (4, format!("\\{}\\left({}\\right)", function.name(), inner(e, 1))),
+            Function::Ln | Function::Tanh => {
+                (4, format!("\\{}\\left({}\\right)", function.name(), inner(e, 1)))
+            }
             Function::Sigmoid => (4, format!("\\sigma\\left({}\\right)", inner(e, 1))),
             Function::Erf | Function::Sign => {
                 (4, format!("\\operatorname{{{}}}\\left({}\\right)", function.name(), inner(e, 1)))
@@ -100,12 +102,16 @@ pub fn equation(parts: &[Part], digits: usize) -> String {
             other => format!("\\text{{{other}}}"),
         },
         Part::Matrix(Matrix { symbol, shape: (rows, columns), cells }) => {
-            let name = symbol.replace("delta", "\\delta ").replace("^T", "^{T}").replace(" keep", "\\,\\mathit{keep}");
+            let name = symbol
+                .replace("delta", "\\delta ")
+                .replace("^T", "^{T}")
+                .replace(" keep", "\\,\\mathit{keep}");
             let shape = format!("{rows} \\times {columns}");
             if cells.is_empty() {
                 return format!("\\underset{{{shape}}}{{{name}}}");
             }
-            let row = |row: &[Expr]| row.iter().map(|e| formula(e, 1, digits)).collect::<Vec<_>>().join(" & ");
+            let row =
+                |row: &[Expr]| row.iter().map(|e| formula(e, 1, digits)).collect::<Vec<_>>().join(" & ");
             let rows: Vec<String> = cells.chunks(*columns).map(row).collect();
             let body = rows.join(" \\\\ ");
             format!("\\underset{{{name}\\;({shape})}}{{\\begin{{bmatrix}} {body} \\end{{bmatrix}}}}")
@@ -118,7 +124,9 @@ pub fn equation(parts: &[Part], digits: usize) -> String {
 pub fn law(law: Law) -> &'static str {
     match law {
         Law::Forward => "z^{(l)} = W^{(l)} a^{(l-1)} + b^{(l)}, \\qquad a^{(l)} = f(z^{(l)})",
-        Law::Bp1 => "\\text{BP1} \\qquad \\delta^{(L)} = \\frac{\\partial E}{\\partial a^{(L)}} \\odot f'(z^{(L)})",
+        Law::Bp1 => {
+            "\\text{BP1} \\qquad \\delta^{(L)} = \\frac{\\partial E}{\\partial a^{(L)}} \\odot f'(z^{(L)})"
+        }
         Law::Bp2 => {
             "\\text{BP2} \\qquad \\delta^{(l)} = \\left( (W^{(l+1)})^T \\delta^{(l+1)} \\right) \\odot f'(z^{(l)})"
         }

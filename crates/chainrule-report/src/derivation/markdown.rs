@@ -79,7 +79,8 @@ fn summaries(rows: &[Summary]) -> String {
     let header = ["", "what", "shape", "mean", "min", "max", "norm", "largest"].map(String::from);
     let row = |s: &Summary| {
         let figures = [s.mean, s.min, s.max, s.norm].map(|v| number(v, FEW));
-        let top = s.top.iter().map(|q| format!("{} = {}", q.symbol, number(q.value.unwrap_or(f64::NAN), FEW)));
+        let top =
+            s.top.iter().map(|q| format!("{} = {}", q.symbol, number(q.value.unwrap_or(f64::NAN), FEW)));
         let shape = format!("({}, {})", s.shape.0, s.shape.1);
         let mut cells = vec![s.symbol.clone(), s.name.clone(), shape];
         cells.extend(figures);
@@ -109,4 +110,3 @@ fn escaped(text: &str) -> String {
     }
     out
 }
-

@@ -33,7 +33,8 @@ fn words(text: &str) -> String {
 /// A number; powers of ten as such. Its minus is a sign, not a hyphen.
 pub fn value(value: f64, digits: usize) -> String {
     let text = number(value, digits);
-    let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("<mo form=\"prefix\">−</mo>", rest));
+    let (sign, text) =
+        text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("<mo form=\"prefix\">−</mo>", rest));
     match text.split_once('e') {
         Some((mantissa, exponent)) => {
             let exponent = exponent.replace('-', "−");
@@ -111,7 +112,9 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
             Function::Sqrt => (4, format!("<msqrt>{}</msqrt>", inner(e, 1))),
             Function::Abs => (4, row(&format!("<mo>|</mo>{}<mo>|</mo>", inner(e, 1)))),
             Function::Sigmoid => (4, row(&called("σ", e))),
-            Function::Ln | Function::Tanh | Function::Erf | Function::Sign => (4, row(&called(function.name(), e))),
+            Function::Ln | Function::Tanh | Function::Erf | Function::Sign => {
+                (4, row(&called(function.name(), e)))
+            }
         },
     };
     if own < binding { fenced(&text) } else { text }
@@ -167,17 +170,29 @@ pub fn law(law: Law) -> String {
     row(&match law {
         Law::Forward => format!(
             "{}{eq}{}{}<mo>+</mo>{}<mo>,</mo><mspace width=\"2em\"/>{}{eq}<mi>f</mi>{}",
-            at("z", "l"), at("W", "l"), at("a", "l−1"), at("b", "l"), at("a", "l"), fenced(&at("z", "l"))
+            at("z", "l"),
+            at("W", "l"),
+            at("a", "l−1"),
+            at("b", "l"),
+            at("a", "l"),
+            fenced(&at("z", "l"))
         ),
-        Law::Bp1 => format!("{}{}{eq}{}{times}{}", tag("BP1"), at("δ", "L"), over(e, &at("a", "L")), slope("L")),
+        Law::Bp1 => {
+            format!("{}{}{eq}{}{times}{}", tag("BP1"), at("δ", "L"), over(e, &at("a", "L")), slope("L"))
+        }
         Law::Bp2 => {
             let carried = fenced(&(turned(at("W", "l+1")) + &at("δ", "l+1")));
             format!("{}{}{eq}{carried}{times}{}", tag("BP2"), at("δ", "l"), slope("l"))
         }
         Law::Gradient => format!(
             "{}{}{eq}{}<mspace width=\"3em\"/>{}{}{eq}{}{}",
-            tag("BP3"), over(e, &at("b", "l")), at("δ", "l"),
-            tag("BP4"), over(e, &at("W", "l")), at("δ", "l"), turned(at("a", "l−1"))
+            tag("BP3"),
+            over(e, &at("b", "l")),
+            at("δ", "l"),
+            tag("BP4"),
+            over(e, &at("W", "l")),
+            at("δ", "l"),
+            turned(at("a", "l−1"))
         ),
         Law::Path => {
             let [out, net, w] = ["out", "net", "w"].map(|name| format!("<mi>{name}</mi>"));

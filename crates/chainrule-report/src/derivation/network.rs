@@ -27,7 +27,8 @@ pub fn network(picture: &Picture) -> Markup {
         let x = MARGIN.0 + BOX.0 / 2.0 + STEP.0 * column as f64;
         (x, MARGIN.1 + BOX.1 / 2.0 + STEP.1 * (row as f64 + gap))
     };
-    let largest = picture.weights.iter().flatten().filter_map(|w| w.value).fold(0.0, |m: f64, w| m.max(w.abs()));
+    let largest =
+        picture.weights.iter().flatten().filter_map(|w| w.value).fold(0.0, |m: f64, w| m.max(w.abs()));
     let sizes: Vec<String> = columns.iter().map(|column| column.len().to_string()).collect();
     html! {
         svg.network viewBox=(format!("0 0 {width} {height}")) role="img"

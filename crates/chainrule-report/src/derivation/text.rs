@@ -110,7 +110,8 @@ impl Page<'_> {
         let whole = format!("{symbol} = {}", steps.join(" = "));
         let result = |text: &str| if has_value { self.styled(text, "32") } else { text.to_string() };
         if whole.chars().count() <= WIDTH {
-            let (last, before) = steps.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
+            let (last, before) =
+                steps.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
             let before: String = before.iter().map(|step| format!("{step} = ")).collect();
             *out += &format!("{} = {before}{}\n", self.styled(symbol, "1"), result(last));
             return;
@@ -231,7 +232,8 @@ fn summaries(out: &mut String, rows: &[Summary]) {
     *out += &columns(&cells);
     out.push('\n');
     for s in rows {
-        let top = s.top.iter().map(|q| format!("{} = {}", q.symbol, number(q.value.unwrap_or(f64::NAN), FEW)));
+        let top =
+            s.top.iter().map(|q| format!("{} = {}", q.symbol, number(q.value.unwrap_or(f64::NAN), FEW)));
         let line = format!("largest {} of {}: {}", s.name, s.symbol, top.collect::<Vec<_>>().join(", "));
         *out += &wrapped(&line, 0, 4).join("\n");
         out.push('\n');
@@ -260,7 +262,9 @@ fn wrapped(text: &str, first: usize, rest: usize) -> Vec<String> {
     for word in text.split(' ') {
         // Addends stay whole where they are short: an operator with what follows it, a product with its factors.
         let joins = |last: &str| {
-            let open = ["+", "-", "*", "/", "^", "="].iter().any(|sign| last == *sign || last.ends_with(&format!(" {sign}")));
+            let open = ["+", "-", "*", "/", "^", "="]
+                .iter()
+                .any(|sign| last == *sign || last.ends_with(&format!(" {sign}")));
             open || (["*", "/", "^"].contains(&word) && last.chars().count() <= WIDTH / 3)
         };
         match words.last_mut() {

@@ -168,9 +168,7 @@ impl Expr {
             Self::Number(number) => *number,
             Self::Of(quantity) => value(quantity)?,
             Self::Negative(e) => -e.eval_with(value)?,
-            Self::Sum(addends) => {
-                addends.iter().try_fold(0.0, |sum, e| Some(sum + e.eval_with(value)?))?
-            }
+            Self::Sum(addends) => addends.iter().try_fold(0.0, |sum, e| Some(sum + e.eval_with(value)?))?,
             Self::Product(factors) => {
                 factors.iter().try_fold(1.0, |product, e| Some(product * e.eval_with(value)?))?
             }

@@ -54,7 +54,8 @@ impl Lines<'_> {
         }
         let mut update = Section::new(format!("The update of {name}"), self.descent());
         if self.record.spec.layers[l].train_weights {
-            let clipped = self.gradient_norm().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
+            let clipped =
+                self.gradient_norm().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
             add(&mut update, self.update_weights(l, j, Some(i), clipped.as_ref()));
         } else {
             update.say(format!("The weights of layer {} are not trained: {name} stays.", l + 1));
@@ -131,7 +132,8 @@ impl Lines<'_> {
         forward.blocks.push(Block::Summaries { rows });
         let mut loss = Section::new("The loss", None);
         loss.say(format!("{}: the {}.", record.spec.loss, record.spec.loss.reduction()));
-        let pair = |name: &str, v: &super::record::BeforeAfter<f64>| (name.to_string(), vec![v.before, v.after]);
+        let pair =
+            |name: &str, v: &super::record::BeforeAfter<f64>| (name.to_string(), vec![v.before, v.after]);
         let mut rows = vec![pair("E_total", &record.loss)];
         if record.penalty.before != 0.0 {
             rows.push(pair("penalty", &record.penalty));

@@ -147,7 +147,9 @@ pub fn output_loss(loss: Loss, outputs: &[Output], j: usize) -> Noted {
                 return plain(-(y.clone() * call(Ln, a.clone())));
             }
             // ln a = z - ln sum e^z, with the largest z taken out
-            let top = outputs.iter().max_by(|p, q| p.z.eval().partial_cmp(&q.z.eval()).unwrap_or(std::cmp::Ordering::Equal));
+            let top = outputs
+                .iter()
+                .max_by(|p, q| p.z.eval().partial_cmp(&q.z.eval()).unwrap_or(std::cmp::Ordering::Equal));
             let top = top.map_or_else(|| z.clone(), |top| top.z.clone());
             let powers = sum(outputs.iter().map(|o| call(Exp, o.z.clone() - top.clone())));
             let formula = y.clone() * (top - z.clone() + call(Ln, powers));

@@ -38,13 +38,22 @@ impl Answer {
     /// Whether the answer is this number, to the digits given: rounded, or with three digits and more one off in the last
     /// place, as rounding on the way makes it. `room` widens that.
     fn is(&self, truth: f64, precision: f64, room: f64) -> bool {
-        let digits = (self.value.abs() / self.unit).log10();
-        if self.value == 0.0 && self.unit > 1e-6 && truth.abs() > precision {
-            return false; // a lone 0 says nothing
+        let off = (self.value - truth).abs();
+        if self.digits() < 3 {
+            // So few digits are right of many numbers: they must say at least a hundredth.
+            return self.rounds(truth) && off <= (0.01 * truth.abs()).max(1e-9);
         }
-        let last = if digits >= 2.0 { self.unit } else { 0.5 * self.unit };
-        let near = room * last.max(precision * truth.abs());
-        (self.value - truth).abs() <= near * (1.0 + 1e-9)
+        off <= room * self.unit.max(precision * truth.abs()) * (1.0 + 1e-9)
+    }
+
+    /// Whether the number rounds to the answer.
+    fn rounds(&self, truth: f64) -> bool {
+        (self.value - truth).abs() <= 0.5 * self.unit * (1.0 + 1e-9)
+    }
+
+    /// Significant digits.
+    fn digits(&self) -> u32 {
+        if self.value == 0.0 { 0 } else { ((self.value.abs() / self.unit).log10() + 1e-9).floor() as u32 + 1 }
     }
 }
 
@@ -100,7 +109,8 @@ pub fn lines(record: &Record, wanted: &[Wanted]) -> Vec<Term> {
         for l in 0..lines.names.layers() {
             let inputs = lines.names.inputs(l);
             for at in 0..lines.names.units(l) * inputs {
-                let blocks = lines.path(l, at / inputs, at % inputs).into_iter().flat_map(|section| section.blocks);
+                let blocks =
+                    lines.path(l, at / inputs, at % inputs).into_iter().flat_map(|section| section.blocks);
                 terms.extend(blocks.filter_map(|block| match block {
                     Block::Term(term) if term.rule == Rule::InputSlope => Some(term),
                     _ => None,
@@ -131,12 +141,23 @@ pub fn check(terms: &[Term], names: &Names, dtype: &str, answers: &[Answer]) -> 
         .iter()
         .filter_map(|answer| Some((find(answer)?, answer.value)))
         .flat_map(|(at, value)| {
-            std::iter::once(&terms[at].symbol).chain(&terms[at].aliases).map(move |symbol| (symbol.as_str(), value))
+            std::iter::once(&terms[at].symbol)
+                .chain(&terms[at].aliases)
+                .map(move |symbol| (symbol.as_str(), value))
         })
         .collect();
+    // What an honest learner finds from the numbers handed in: lines left out follow from those before them.
+    let mut carried: HashMap<&str, f64> = HashMap::new();
+    for term in terms {
+        let own = term.formula.eval_with(&|q| carried.get(q.symbol.as_str()).copied().or(q.value));
+        let value = given.get(term.symbol.as_str()).copied().or(own);
+        carried.extend(value.map(|value| (term.symbol.as_str(), value)));
+    }
     let right: Vec<usize> = answers
         .iter()
-        .filter_map(|answer| find(answer).filter(|&at| answer.is(terms[at].value.unwrap_or(f64::NAN), precision, 1.0)))
+        .filter_map(|answer| {
+            find(answer).filter(|&at| answer.is(terms[at].value.unwrap_or(f64::NAN), precision, 1.0))
+        })
         .collect();
     let verdict = |answer: &Answer| {
         let Some(at) = find(answer) else {
@@ -147,13 +168,17 @@ pub fn check(terms: &[Term], names: &Names, dtype: &str, answers: &[Answer]) -> 
         if answer.is(expected, precision, 1.0) {
             return Verdict::Right;
         }
-        let own = term.formula.eval_with(&|q| given.get(q.symbol.as_str()).copied().or(q.value));
+        let own = term.formula.eval_with(&|q| carried.get(q.symbol.as_str()).copied().or(q.value));
         let changed = own.is_some_and(|own| (own - expected).abs() > precision * expected.abs());
         if changed && own.is_some_and(|own| answer.is(own, 1e-6, 3.0)) {
             return Verdict::Follows { expected };
         }
+        if answer.digits() < 3 && answer.rounds(expected) {
+            let how = Some("too few digits: give at least three".to_string());
+            return Verdict::Wrong { expected, slip: None, how, term: Box::new(term.clone()) };
+        }
         let matches = |value: f64| answer.is(value, precision, 2.0);
-        let found = slips::find(terms, at, names, &right, &given, &matches);
+        let found = slips::find(terms, at, names, &right, &carried, &matches);
         let (slip, how) = found.map_or((None, None), |(slip, how)| (Some(slip), Some(how)));
         Verdict::Wrong { expected, slip, how, term: Box::new(term.clone()) }
     };
@@ -174,7 +199,8 @@ mod tests {
         let is = |text: &str, truth: f64| Answer::new(1, "x", text).unwrap().is(truth, 1e-9, 1.0);
         assert!(is("0.0822", 0.082_167_041) && !is("0.0820", 0.082_167_041));
         assert!(is("-0.019049119", -0.019_049_118_258), "one off in the last of many digits");
-        assert!(is("0.0004", 0.000_438_568) && !is("0", 0.4) && !is("0.0", 0.04) && is("0", 0.0));
+        assert!(!is("0.0004", 0.000_438_568) && !is("0", 0.4) && !is("0.0", 0.04) && !is("0.3", 0.274_8));
+        assert!(is("0", 0.0) && is("0.5", 0.5) && is("0.38", 0.377_5) && is("1e-3", 0.001));
         assert!(is("3.51e-5", 3.510_187e-5) && !is("3.55e-5", 3.510_187e-5));
         assert!(is("0.7413650695523158", 0.741_365_069_552_315_7));
         assert!(Answer::new(1, "x", "nan").is_none() && Answer::new(1, "x", "0,5").is_none());

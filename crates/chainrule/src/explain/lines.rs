@@ -117,7 +117,8 @@ impl<'a> Lines<'a> {
 
     /// z and a of unit `j` of layer `l` for sample `s`, and what dropout makes of a.
     pub fn forward(&self, l: usize, j: usize, s: usize, when: When) -> Vec<Term> {
-        let products = (0..self.names.inputs(l)).map(|i| self.weight(l, j, i, when) * self.input(l, i, s, when));
+        let products =
+            (0..self.names.inputs(l)).map(|i| self.weight(l, j, i, when) * self.input(l, i, s, when));
         let z = sum(products.chain(self.bias(l, j, when)));
         let net = self.net(l, j, s, when);
         let symbol = |stem| self.symbol(stem, l, j, s, when);

@@ -31,20 +31,26 @@ impl Numbers {
     }
 
     fn part(&self) -> Part {
-        let cells = if self.values.len() > CELLS { Vec::new() } else { self.values.iter().map(|&v| Expr::Number(v)).collect() };
+        let cells = if self.values.len() > CELLS {
+            Vec::new()
+        } else {
+            self.values.iter().map(|&v| Expr::Number(v)).collect()
+        };
         Part::Matrix(Matrix { symbol: self.symbol.clone(), shape: self.shape, cells })
     }
 }
 
 fn equation(section: &mut Section, parts: Vec<Result<&Numbers, &str>>) {
-    let large: Vec<_> = parts.iter().filter_map(|part| part.ok()).filter(|m| m.values.len() > CELLS).collect();
+    let large: Vec<_> =
+        parts.iter().filter_map(|part| part.ok()).filter(|m| m.values.len() > CELLS).collect();
     let rows = large.iter().map(|m| {
         let (rows, columns) = m.shape;
         let place = |at: usize| format!("row {}, column {}", at / columns + 1, at % columns + 1);
         summary(&m.symbol, &format!("{rows} x {columns}"), m.shape, &m.values, place)
     });
     let rows: Vec<_> = rows.collect();
-    let part = |part: Result<&Numbers, &str>| part.map_or_else(|sign| Part::Sign(sign.to_string()), Numbers::part);
+    let part =
+        |part: Result<&Numbers, &str>| part.map_or_else(|sign| Part::Sign(sign.to_string()), Numbers::part);
     section.blocks.push(Block::Equation { parts: parts.into_iter().map(part).collect() });
     if !rows.is_empty() {
         section.blocks.push(Block::Summaries { rows });
@@ -66,7 +72,8 @@ impl Lines<'_> {
         let delta = Numbers::turned(format!("delta({at})"), (units, n), &layer.delta);
 
         let mut forward = Section::new(format!("Layer {at}, forward"), Law::Forward);
-        let columns = if n == 1 { "one column, the sample".into() } else { format!("{n} columns, a sample each") };
+        let columns =
+            if n == 1 { "one column, the sample".into() } else { format!("{n} columns, a sample each") };
         forward.say(format!("{inputs} inputs, {units} {} units; {columns}.", spec.activation));
         let mut parts = vec![Ok(&z), Err("="), Ok(&w), Err("*"), Ok(&below)];
         // One bias for all units, or one each: a number per row.
@@ -81,9 +88,13 @@ impl Lines<'_> {
         equation(&mut forward, parts);
         equation(&mut forward, vec![Ok(&a), Err("="), Err(&format!("{}(z({at}))", spec.activation))]);
 
-        let mut error = Section::new(format!("Layer {at}, error"), if l == last { Law::Bp1 } else { Law::Bp2 });
+        let mut error =
+            Section::new(format!("Layer {at}, error"), if l == last { Law::Bp1 } else { Law::Bp2 });
         let slopes: Vec<f64> = (0..n * units)
-            .map(|at| spec.activation.derivative(layer.z.before[at], layer.a.before[at]) * layer.keep.get(at).unwrap_or(&1.0))
+            .map(|at| {
+                spec.activation.derivative(layer.z.before[at], layer.a.before[at])
+                    * layer.keep.get(at).unwrap_or(&1.0)
+            })
             .collect();
         let kept = if record.drops(l) { " keep" } else { "" };
         let slope = Numbers::turned(format!("f'(z({at})){kept}"), (units, n), &slopes);
@@ -97,16 +108,22 @@ impl Lines<'_> {
             };
             let transposed = Numbers::turned(format!("W({}){mark}^T", at + 1), (units, rows), weights);
             let carried = Numbers::turned(format!("delta({})", at + 1), (rows, n), &above.delta);
-            equation(&mut error, vec![Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)]);
+            equation(
+                &mut error,
+                vec![Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)],
+            );
         } else {
             let y = Numbers::turned("y", (units, n), &record.y);
             if matches!(record.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. }) {
-                error.say("The derivative of the loss and that of the activation cancel: what remains is a - y.");
+                error.say(
+                    "The derivative of the loss and that of the activation cancel: what remains is a - y.",
+                );
                 equation(&mut error, vec![Ok(&delta), Err("="), Ok(&a), Err("-"), Ok(&y)]);
             } else {
-                let terms: Vec<f64> = (0..n).flat_map(|s| (0..units).map(move |j| (s, j))).map(|(s, j)| {
-                    self.bp1(j, s).first().and_then(|term| term.value).unwrap_or(f64::NAN)
-                }).collect();
+                let terms: Vec<f64> = (0..n)
+                    .flat_map(|s| (0..units).map(move |j| (s, j)))
+                    .map(|(s, j)| self.bp1(j, s).first().and_then(|term| term.value).unwrap_or(f64::NAN))
+                    .collect();
                 let loss_slope = Numbers::turned(format!("dE/da({at})"), (units, n), &terms);
                 equation(&mut error, vec![Ok(&delta), Err("="), Ok(&loss_slope), Err("⊙"), Ok(&slope)]);
             }
@@ -137,7 +154,8 @@ impl Lines<'_> {
         let mut update = Section::new(format!("Layer {at}, update"), self.descent());
         let new = Numbers::new(format!("W({at})+"), (units, inputs), after.w.clone());
         let plain = matches!(record.config.optimizer, Optimizer::Sgd { momentum: 0.0, .. })
-            && record.config.regularize.max_norm.is_none() && layer.given.w == layer.gradient.w;
+            && record.config.regularize.max_norm.is_none()
+            && layer.given.w == layer.gradient.w;
         if !spec.train_weights {
             update.say("The weights of this layer are not trained.");
         } else if plain {
@@ -146,7 +164,10 @@ impl Lines<'_> {
         } else {
             let step = after.w.iter().zip(&params.w).map(|(after, before)| after - before).collect();
             let step = Numbers::new(format!("step({at})"), (units, inputs), step);
-            update.say(format!("{} made the step; --weight writes it out for a weight.", record.config.optimizer));
+            update.say(format!(
+                "{} made the step; --weight writes it out for a weight.",
+                record.config.optimizer
+            ));
             equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err("+"), Ok(&step)]);
         }
         if spec.train_bias && !after.b.is_empty() {

@@ -30,7 +30,10 @@ pub fn symbolic(title: &str, spec: &NetworkSpec) -> Result<Derivation> {
     sections.push(s.rows());
     let given = vec![
         ("units".into(), format!("numbered through, inputs first: {} are the inputs", s.list(0, 'x'))),
-        ("weights".into(), format!("{} leads from unit 1 to unit {}", s.weight_name(0, 0, 0), s.number(1, 0))),
+        (
+            "weights".into(),
+            format!("{} leads from unit 1 to unit {}", s.weight_name(0, 0, 0), s.number(1, 0)),
+        ),
         ("loss".into(), format!("{}, of one sample", spec.loss)),
     ];
     let title = format!("{title}: a {} network in symbols", spec.sizes());
@@ -53,8 +56,11 @@ fn chain(section: &mut Section, symbol: impl Into<String>, steps: Vec<Expr>) {
 fn named(f: Activation) -> Option<String> {
     let text = f.to_string();
     let stem = text.split('(').next().unwrap_or_default().to_string();
-    matches!(f, Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu { .. } | Activation::Softmax)
-        .then_some(stem)
+    matches!(
+        f,
+        Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu { .. } | Activation::Softmax
+    )
+    .then_some(stem)
 }
 
 impl Symbols<'_> {
@@ -109,7 +115,11 @@ impl Symbols<'_> {
     }
 
     fn y(&self, j: usize) -> Expr {
-        name(if self.size(self.last() + 1) == 1 { "y".into() } else { format!("y{}", self.number(self.last() + 1, j)) })
+        name(if self.size(self.last() + 1) == 1 {
+            "y".into()
+        } else {
+            format!("y{}", self.number(self.last() + 1, j))
+        })
     }
 
     fn value(&self, l: usize, j: usize) -> Expr {
@@ -296,7 +306,11 @@ impl Symbols<'_> {
         let below = |l: usize| if l == 0 { "x".to_string() } else { format!("a({l})") };
         let weights = |l: usize| {
             let (units, inputs) = (self.size(l + 1), self.size(l));
-            (units, inputs, (0..units * inputs).map(|at| self.w(l, at / inputs, at % inputs)).collect::<Vec<_>>())
+            (
+                units,
+                inputs,
+                (0..units * inputs).map(|at| self.w(l, at / inputs, at % inputs)).collect::<Vec<_>>(),
+            )
         };
         let mut put = |parts: Vec<Part>| section.blocks.push(Block::Equation { parts });
         for l in 0..=self.last() {
@@ -307,7 +321,8 @@ impl Symbols<'_> {
             let mut parts = vec![column(format!("z({at})"), units, &|j| self.z(l, j)), sign("=")];
             parts.extend(product(w, x));
             if self.spec.layers[l].bias != BiasMode::None {
-                let b = column(format!("b({at})"), units, &|j| name(self.bias_name(l, j).unwrap_or_default()));
+                let b =
+                    column(format!("b({at})"), units, &|j| name(self.bias_name(l, j).unwrap_or_default()));
                 parts.extend([sign("+"), b]);
             }
             put(parts);
@@ -319,14 +334,19 @@ impl Symbols<'_> {
             if l < self.last() {
                 let (rows_above, _, cells) = weights(l + 1);
                 // W^T: the weights of the layer above, turned round.
-                let turned: Vec<Expr> =
-                    (0..units * rows_above).map(|at| cells[(at % rows_above) * units + at / rows_above].clone()).collect();
+                let turned: Vec<Expr> = (0..units * rows_above)
+                    .map(|at| cells[(at % rows_above) * units + at / rows_above].clone())
+                    .collect();
                 let w = matrix(&format!("W({})^T", at + 1), (units, rows_above), turned, false);
-                parts.extend(product(w, column(format!("delta({})", at + 1), rows_above, &|k| self.delta(l + 1, k))));
+                parts.extend(product(
+                    w,
+                    column(format!("delta({})", at + 1), rows_above, &|k| self.delta(l + 1, k)),
+                ));
                 parts.extend([sign("⊙"), slope]);
             } else {
                 let outputs = self.outputs();
-                let cancels = matches!(self.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
+                let cancels =
+                    matches!(self.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
                 let of_output = |j: usize| match formulas::loss_slope(self.spec.loss, &outputs[j], units) {
                     Some((slope, _)) => slope,
                     None => formulas::cancelled_delta(self.spec.loss, &outputs, j),
@@ -339,7 +359,8 @@ impl Symbols<'_> {
             }
             put(parts);
             let inputs = self.size(l);
-            let cells = (0..units * inputs).map(|at| name(format!("dE/d{}", self.weight_name(l, at / inputs, at % inputs))));
+            let cells = (0..units * inputs)
+                .map(|at| name(format!("dE/d{}", self.weight_name(l, at / inputs, at % inputs))));
             let gradient = matrix(&format!("dE/dW({at})"), (units, inputs), cells.collect(), false);
             let delta = column(format!("delta({at})"), units, &|j| self.delta(l, j));
             let read = (0..inputs).map(|i| self.a(l, i)).collect();
@@ -395,7 +416,8 @@ fn derive(section: &mut Section, f: Activation) {
             return;
         }
         Activation::LeakyRelu { slope } => {
-            section.say(format!("{f}: a = z and da/dz = 1 for z > 0, else a = {slope} z and da/dz = {slope}."));
+            section
+                .say(format!("{f}: a = z and da/dz = 1 for z > 0, else a = {slope} z and da/dz = {slope}."));
             return;
         }
         Activation::Elu { alpha } => {

@@ -95,7 +95,10 @@ impl Lines<'_> {
         for (l, layer) in self.record.spec.layers.iter().enumerate() {
             if layer.train_weights {
                 let inputs = self.names.inputs(l);
-                all.extend((0..self.names.units(l) * inputs).map(|at| self.weight_parameter(l, at / inputs, at % inputs)));
+                all.extend(
+                    (0..self.names.units(l) * inputs)
+                        .map(|at| self.weight_parameter(l, at / inputs, at % inputs)),
+                );
             }
             if layer.train_bias {
                 all.extend((0..self.names.biases(l)).filter_map(|j| self.bias_parameter(l, j)));
@@ -127,9 +130,8 @@ impl Lines<'_> {
         }
         let (w, eta) = (p.before(), self.eta());
         // Remembered vectors in the order of `Optimizer::slots`: the old one by name, the new one as a line.
-        let old = |slot: usize, stem: &str| {
-            of(format!("{stem}_{}", p.name), p.of(&p.layer.state[slot].1.before))
-        };
+        let old =
+            |slot: usize, stem: &str| of(format!("{stem}_{}", p.name), p.of(&p.layer.state[slot].1.before));
         let new = |slot: usize, stem: &str, formula: Expr| {
             let value = p.of(&p.layer.state[slot].1.after);
             Term::new(format!("{stem}_{}+", p.name), Rule::State, p.l + 1, formula, value)
@@ -193,7 +195,13 @@ impl Lines<'_> {
 
     /// The lines that update the weights into unit `j` of layer `l`, or only that from input `only`. `clipped` is the norm
     /// of the gradient if that is scaled down.
-    pub fn update_weights(&self, l: usize, j: usize, only: Option<usize>, clipped: Option<&Expr>) -> Vec<Term> {
+    pub fn update_weights(
+        &self,
+        l: usize,
+        j: usize,
+        only: Option<usize>,
+        clipped: Option<&Expr>,
+    ) -> Vec<Term> {
         if !self.record.spec.layers[l].train_weights {
             return Vec::new();
         }
@@ -258,7 +266,8 @@ impl Lines<'_> {
         let weights = || {
             let of_layer = |l: usize| {
                 let inputs = self.names.inputs(l);
-                (0..self.names.units(l) * inputs).map(move |at| self.weight(l, at / inputs, at % inputs, when))
+                (0..self.names.units(l) * inputs)
+                    .map(move |at| self.weight(l, at / inputs, at % inputs, when))
             };
             (0..self.names.layers()).flat_map(of_layer)
         };

@@ -23,11 +23,14 @@ impl Lines<'_> {
 
     /// Every line.
     pub fn whole(&self) -> Vec<Section> {
-        let mut sections = vec![self.forward_section("Forward pass", When::Before), self.loss_section(When::Before)];
+        let mut sections =
+            vec![self.forward_section("Forward pass", When::Before), self.loss_section(When::Before)];
         let last = self.names.layers() - 1;
         let mut bp1 = Section::new("The error at the outputs", Law::Bp1);
         self.for_samples(&mut bp1, |section, s| {
-            (0..self.names.units(last)).flat_map(|j| self.bp1(j, s)).for_each(|term| drop(section.push(term)));
+            (0..self.names.units(last))
+                .flat_map(|j| self.bp1(j, s))
+                .for_each(|term| drop(section.push(term)));
         });
         sections.push(bp1);
         if self.record.config.update_order == UpdateOrder::OutputFirst {
@@ -54,7 +57,10 @@ impl Lines<'_> {
     fn for_samples(&self, section: &mut Section, write: impl Fn(&mut Section, usize)) {
         for (s, sample) in self.record.samples.iter().enumerate() {
             if !self.single() {
-                section.say(format!("Sample {} of the batch (number {sample} of the training set, from 0):", s + 1));
+                section.say(format!(
+                    "Sample {} of the batch (number {sample} of the training set, from 0):",
+                    s + 1
+                ));
             }
             write(section, s);
         }
@@ -63,10 +69,10 @@ impl Lines<'_> {
     fn forward_section(&self, title: &str, when: When) -> Section {
         let mut section = Section::new(title, Law::Forward);
         if when == When::After {
-            section.say("The same sample once more, with the new weights and biases.".replace(
-                "sample",
-                if self.record.n() == 1 { "sample" } else { "samples" },
-            ));
+            section.say(
+                "The same sample once more, with the new weights and biases."
+                    .replace("sample", if self.record.n() == 1 { "sample" } else { "samples" }),
+            );
         }
         self.for_samples(&mut section, |section, s| {
             for l in 0..self.names.layers() {
@@ -105,10 +111,13 @@ impl Lines<'_> {
         };
         section.say(format!("A unit of layer {} answers for {feeds}.", l + 1));
         if self.record.config.update_order == UpdateOrder::OutputFirst {
-            section.say("In this update order it passes through the new weights: this is not gradient descent.");
+            section
+                .say("In this update order it passes through the new weights: this is not gradient descent.");
         }
         self.for_samples(&mut section, |section, s| {
-            (0..self.names.units(l)).flat_map(|j| self.bp2(l, j, s)).for_each(|term| drop(section.push(term)));
+            (0..self.names.units(l))
+                .flat_map(|j| self.bp2(l, j, s))
+                .for_each(|term| drop(section.push(term)));
         });
         section
     }

@@ -70,19 +70,20 @@ const HABITS: [Habit; 7] = [
 struct Search<'a> {
     terms: &'a [Term],
     names: &'a Names,
-    /// Numbers handed in, by symbol.
-    given: &'a HashMap<&'a str, f64>,
+    /// What follows from the numbers handed in, by symbol.
+    carried: &'a HashMap<&'a str, f64>,
     /// Every named number, as it should be.
     truth: BTreeMap<&'a str, f64>,
 }
 
-/// The slip that makes `matches` true for the line at `at`. Lines in `right` were handed in and are right.
+/// The slip that makes `matches` true for the line at `at`. Lines in `right` were handed in and are right;
+/// `carried` are the numbers that follow from those handed in.
 pub fn find(
     terms: &[Term],
     at: usize,
     names: &Names,
     right: &[usize],
-    given: &HashMap<&str, f64>,
+    carried: &HashMap<&str, f64>,
     matches: &dyn Fn(f64) -> bool,
 ) -> Option<(Slip, String)> {
     let mut truth = BTreeMap::new();
@@ -92,8 +93,11 @@ pub fn find(
         }
         truth.extend(term.value.map(|value| (term.symbol.as_str(), value)));
     }
-    let search = Search { terms, names, given, truth };
-    search.on_the_line(at, matches).or_else(|| search.habit(at, right, matches)).or_else(|| search.before(at, right, matches))
+    let search = Search { terms, names, carried, truth };
+    search
+        .on_the_line(at, matches)
+        .or_else(|| search.habit(at, right, matches))
+        .or_else(|| search.before(at, right, matches))
 }
 
 impl Search<'_> {
@@ -101,12 +105,14 @@ impl Search<'_> {
     fn on_the_line(&self, at: usize, matches: &dyn Fn(f64) -> bool) -> Option<(Slip, String)> {
         let term = &self.terms[at];
         let value = |e: &Expr| {
-            let own = e.eval_with(&|q| self.given.get(q.symbol.as_str()).copied().or(q.value));
+            let own = e.eval_with(&|q| self.carried.get(q.symbol.as_str()).copied().or(q.value));
             [e.eval(), own].into_iter().flatten().any(matches)
         };
         let found = self.slipped(term).into_iter().find(|slipped| value(&slipped.formula));
         found.map(|slipped| (slipped.slip, slipped.how)).or_else(|| {
-            let alike = |other: &&Term| other.rule == term.rule && other.layer == term.layer && other.symbol != term.symbol;
+            let alike = |other: &&Term| {
+                other.rule == term.rule && other.layer == term.layer && other.symbol != term.symbol
+            };
             let other = self.terms.iter().filter(alike).find(|other| other.value.is_some_and(matches))?;
             Some((Slip::SwappedIndex, format!("this is {}", other.symbol)))
         })
@@ -133,7 +139,8 @@ impl Search<'_> {
                 if let Some((slip, how)) = first
                     && matches(self.rerun(&changed, at))
                 {
-                    let on = scope.map_or("on every line of its kind".into(), |layer| format!("in layer {layer}"));
+                    let on =
+                        scope.map_or("on every line of its kind".into(), |layer| format!("in layer {layer}"));
                     return Some((slip, format!("{how}, and so {on}")));
                 }
             }
@@ -212,24 +219,21 @@ impl Search<'_> {
             }),
             (Habit::Doubled, Rule::OutputLoss | Rule::LossSlope) => Some(times(2.0)),
             (Habit::Halved, Rule::OutputLoss | Rule::LossSlope) => Some(times(0.5)),
-            (Habit::NegativeError, Rule::LossSlope) => Some(Slipped {
-                slip: Slip::Sign,
-                how: format!("-({formula})"),
-                formula: -formula.clone(),
-            }),
+            (Habit::NegativeError, Rule::LossSlope) => {
+                Some(Slipped { slip: Slip::Sign, how: format!("-({formula})"), formula: -formula.clone() })
+            }
             (Habit::Updated, Rule::Contribution | Rule::CarriedBack) => {
                 self.replace(formula, Slip::UpdatedWeights, &|symbol| match symbol.strip_suffix('+') {
                     Some(old) => Some(old.to_string()),
                     None => Some(format!("{symbol}+")),
                 })
             }
-            (Habit::Transposed, Rule::PreActivation | Rule::Contribution | Rule::CarriedBack) => {
-                self.replace(formula, Slip::SwappedIndex, &|symbol| {
+            (Habit::Transposed, Rule::PreActivation | Rule::Contribution | Rule::CarriedBack) => self
+                .replace(formula, Slip::SwappedIndex, &|symbol| {
                     let (l, j, i) = self.names.find_weight(symbol.trim_end_matches('+'))?;
                     let exists = i < self.names.units(l) && j < self.names.inputs(l) && i != j;
                     exists.then(|| self.names.weight(l, i, j))
-                })
-            }
+                }),
             _ => None,
         }
     }
@@ -238,7 +242,8 @@ impl Search<'_> {
     fn replace(&self, formula: &Expr, slip: Slip, other: &dyn Fn(&str) -> Option<String>) -> Option<Slipped> {
         let how = std::cell::RefCell::new(None);
         let change = |q: &Quantity| {
-            let weight = q.symbol.starts_with('w') && self.names.find_weight(q.symbol.trim_end_matches('+')).is_some();
+            let weight =
+                q.symbol.starts_with('w') && self.names.find_weight(q.symbol.trim_end_matches('+')).is_some();
             let new = if weight { other(&q.symbol) } else { None };
             match new.and_then(|symbol| Some((self.truth.get(symbol.as_str())?, symbol))) {
                 Some((&value, symbol)) => {
@@ -285,13 +290,19 @@ impl Search<'_> {
     fn family(&self, symbol: &str) -> Option<String> {
         if symbol.starts_with('w') {
             let new = symbol.ends_with('+');
-            return self.names.find_weight(symbol.trim_end_matches('+')).map(|(l, ..)| format!("w {l} {new}"));
+            return self
+                .names
+                .find_weight(symbol.trim_end_matches('+'))
+                .map(|(l, ..)| format!("w {l} {new}"));
         }
         let unit = symbol.split(['@', '+']).next()?;
         let digits = unit.trim_end_matches(']').rfind(|c: char| !c.is_ascii_digit())?;
         let stem = &unit[..=digits];
-        let named = ["i", "out_", "net_", "delta_", "target_", "E_", "dE", "drop_"].iter().any(|start| stem.starts_with(start));
-        (named && !stem.contains("/d") || stem.starts_with("dE/d")).then(|| format!("{stem}{}", &symbol[unit.len()..]))
+        let named = ["i", "out_", "net_", "delta_", "target_", "E_", "dE", "drop_"]
+            .iter()
+            .any(|start| stem.starts_with(start));
+        (named && !stem.contains("/d") || stem.starts_with("dE/d"))
+            .then(|| format!("{stem}{}", &symbol[unit.len()..]))
     }
 }
 
@@ -302,7 +313,10 @@ fn left_out(name: &str, formula: Expr) -> Slipped {
 /// A sum or product without the parts whose name begins so.
 fn without(formula: &Expr, start: &str) -> Option<(String, Expr)> {
     let named = |e: &Expr| match e {
-        Expr::Of(q) if q.symbol.starts_with(start) && (start != "b" || q.symbol[1..].starts_with(|c: char| c.is_ascii_digit() || c == '[')) => {
+        Expr::Of(q)
+            if q.symbol.starts_with(start)
+                && (start != "b" || q.symbol[1..].starts_with(|c: char| c.is_ascii_digit() || c == '[')) =>
+        {
             Some(q.symbol.clone())
         }
         _ => None,
