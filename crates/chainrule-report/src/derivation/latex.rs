@@ -66,7 +66,8 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
     let inner = |e: &Expr, binding| formula(e, binding, digits);
     let (own, text) = match e {
         Expr::Number(v) => (if *v < 0.0 { 1 } else { 4 }, value(*v, digits)),
-        Expr::Of(q) => (4, symbol(&q.symbol)),
+        // A derivative is a fraction.
+        Expr::Of(q) => (if q.symbol.contains('/') { 3 } else { 4 }, symbol(&q.symbol)),
         Expr::Negative(e) => (1, format!("-{}", inner(e, 2))),
         Expr::Sum(_) => (1, addends(e, digits).join(" ")),
         Expr::Product(all) => {
@@ -99,6 +100,7 @@ pub fn equation(parts: &[Part], digits: usize) -> String {
             "*" => "\\cdot".into(),
             "⊙" => "\\odot".into(),
             "=" | "+" | "-" => sign.clone(),
+            "eta" => symbol(sign),
             other => format!("\\text{{{other}}}"),
         },
         Part::Matrix(Matrix { symbol, shape: (rows, columns), cells }) => {

@@ -97,7 +97,8 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
     let called = |name: &str, e: &Expr| format!("<mi>{name}</mi>{}", fenced(&formula(e, 1, digits)));
     let (own, text) = match e {
         Expr::Number(v) => (if *v < 0.0 { 1 } else { 4 }, value(*v, digits)),
-        Expr::Of(q) => (4, symbol(&q.symbol)),
+        // A derivative is a fraction.
+        Expr::Of(q) => (if q.symbol.contains('/') { 3 } else { 4 }, symbol(&q.symbol)),
         Expr::Negative(e) => (1, row(&format!("<mo form=\"prefix\">−</mo>{}", inner(e, 2)))),
         Expr::Sum(_) => (1, row(&addends(e, digits).concat())),
         Expr::Product(all) => {
@@ -131,7 +132,8 @@ pub fn equation(parts: &[Part], digits: usize) -> Vec<String> {
                     "*" => operator("·"),
                     "-" => operator("−"),
                     "⊙" | "=" | "+" => operator(sign),
-                    other => words(&format!(" {other} ")),
+                    "eta" => symbol(sign),
+                    other => words(&format!("\u{a0}{other}\u{a0}")),
                 }
             }
             Part::Matrix(one) => pieces.push(row(&(std::mem::take(&mut signs) + &matrix(one, digits)))),
@@ -152,7 +154,8 @@ fn matrix(Matrix { symbol, shape: (rows, columns), cells }: &Matrix, digits: usi
     let cell = |e: &Expr| format!("<mtd>{}</mtd>", formula(e, 1, digits));
     let line = |line: &[Expr]| format!("<mtr>{}</mtr>", line.iter().map(cell).collect::<String>());
     let body: String = cells.chunks(*columns).map(line).collect();
-    let body = format!("<mrow><mo>[</mo><mtable>{body}</mtable><mo>]</mo></mrow>");
+    // Its brackets are borders: operators stretch only with a font made for mathematics.
+    let body = format!("<mtable class=\"bracketed\">{body}</mtable>");
     format!("<munder>{body}{}</munder>", words(&format!("{name}  {shape}")))
 }
 

@@ -7,13 +7,13 @@ use maud::{Markup, html};
 /// Size of a unit's box.
 const BOX: (f64, f64) = (92.0, 44.0);
 /// Distance of columns and rows.
-const STEP: (f64, f64) = (270.0, 104.0);
+const STEP: (f64, f64) = (300.0, 104.0);
 /// Space around.
 const MARGIN: (f64, f64) = (12.0, 18.0);
 /// Up to this many edges between two columns carry their numbers; more could not be read.
 const LABELLED: usize = 16;
 /// Decimals in the drawing.
-const DIGITS: usize = 6;
+const DIGITS: usize = 5;
 
 /// The network with its numbers: colours for the sign of a weight, width for its size.
 pub fn network(picture: &Picture) -> Markup {
@@ -45,7 +45,8 @@ pub fn network(picture: &Picture) -> Markup {
                     @for (index, weight) in weights.iter().enumerate() {
                         @let inputs = columns[l].len();
                         @let (from, to) = (at(l, index % inputs), at(l + 1, index / inputs));
-                        (label(weight, (from.0 + BOX.0 / 2.0, from.1), (to.0 - BOX.0 / 2.0, to.1)))
+                        @let share = along(index / inputs, columns[l + 1].len());
+                        (label(weight, share, (from.0 + BOX.0 / 2.0, from.1), (to.0 - BOX.0 / 2.0, to.1)))
                     }
                 }
             }
@@ -86,9 +87,14 @@ fn line(weight: &Quantity, from: (f64, f64), to: (f64, f64), largest: f64) -> Ma
     }
 }
 
-/// A weight's name and number along its edge, nearer to where it comes from: there edges lie apart.
-fn label(weight: &Quantity, from: (f64, f64), to: (f64, f64)) -> Markup {
-    let share = 0.3;
+/// Where on its edge the label of a weight into unit `j` of `units` stands: at another place for each unit, so that those
+/// of neighbouring edges do not meet.
+fn along(j: usize, units: usize) -> f64 {
+    if units < 3 { 0.3 } else { 0.24 + 0.5 * j as f64 / (units - 1) as f64 }
+}
+
+/// A weight's name and number along its edge.
+fn label(weight: &Quantity, share: f64, from: (f64, f64), to: (f64, f64)) -> Markup {
     let (x, y) = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
     let angle = (to.1 - from.1).atan2(to.0 - from.0).to_degrees();
     html! {

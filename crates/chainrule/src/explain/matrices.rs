@@ -159,8 +159,7 @@ impl Lines<'_> {
         if !spec.train_weights {
             update.say("The weights of this layer are not trained.");
         } else if plain {
-            let eta = format!("- eta {} *", record.learning_rate);
-            equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err(&eta), Ok(&dw)]);
+            equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err("-"), Err("eta"), Err("*"), Ok(&dw)]);
         } else {
             let step = after.w.iter().zip(&params.w).map(|(after, before)| after - before).collect();
             let step = Numbers::new(format!("step({at})"), (units, inputs), step);
