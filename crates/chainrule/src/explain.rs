@@ -9,6 +9,7 @@ pub mod homework;
 pub mod names;
 pub mod record;
 
+mod backward;
 mod focus;
 mod formulas;
 mod lines;

@@ -111,7 +111,7 @@ pub fn report(checked: &[Checked], title: &str, digits: usize) -> Result<()> {
                 }
                 match (slip, how) {
                     (Some(slip), Some(how)) => {
-                        anstream::println!("    likely slip: {} ({how})", slip.to_string().bold())
+                        anstream::println!("    likely slip: {} ({how})", slip.to_string().bold());
                     }
                     (None, Some(how)) => anstream::println!("    {how}"),
                     _ => anstream::println!("    none of the usual slips gives this number"),

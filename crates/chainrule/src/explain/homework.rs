@@ -1,5 +1,6 @@
 //! Homework against a derivation: which lines are right, which follow from an earlier slip, and what the slip was.
 
+mod rewrite;
 mod slips;
 
 pub use slips::Slip;

@@ -88,8 +88,8 @@ impl Names {
         let inner =
             text.trim().trim_start_matches('w').trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
         let numbers: Option<Vec<usize>> = inner.split(',').map(|part| part.trim().parse().ok()).collect();
-        match numbers?.as_slice() {
-            &[number] if self.numbered && number > 0 => {
+        match *numbers?.as_slice() {
+            [number] if self.numbered && number > 0 => {
                 let mut at = number - 1;
                 for l in 0..self.layers() {
                     let here = self.units(l) * self.inputs(l);
@@ -100,7 +100,7 @@ impl Names {
                 }
                 None
             }
-            &[l, i, j] if (1..=self.layers()).contains(&l) => {
+            [l, i, j] if (1..=self.layers()).contains(&l) => {
                 let l = l - 1;
                 let known = (1..=self.inputs(l)).contains(&i) && (1..=self.units(l)).contains(&j);
                 known.then(|| (l, j - 1, i - 1))
@@ -115,10 +115,10 @@ impl Names {
         let inner =
             text.trim_start_matches(['h', 'o']).trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
         let numbers: Option<Vec<usize>> = inner.split(',').map(|part| part.trim().parse().ok()).collect();
-        let (l, j) = match numbers?.as_slice() {
-            &[j] if text.starts_with('o') => (self.layers(), j),
-            &[j] if text.starts_with('h') && self.layers() == 2 => (1, j),
-            &[l, j] => (l, j),
+        let (l, j) = match *numbers?.as_slice() {
+            [j] if text.starts_with('o') => (self.layers(), j),
+            [j] if text.starts_with('h') && self.layers() == 2 => (1, j),
+            [l, j] => (l, j),
             _ => return None,
         };
         let known = (1..=self.layers()).contains(&l) && (1..=self.units(l - 1)).contains(&j);

@@ -196,7 +196,7 @@ impl Record {
         }
         config.regularize.clip(layout, &mut given, n);
         for sum in sums.iter_mut().chain(&mut given) {
-            *sum = *sum / T::from_f64(n);
+            *sum /= T::from_f64(n);
         }
         let mut ws_after = Workspace::new(net, batch.len(), config.threads);
         let mut rng = before.progress.dropout_rng.clone();
@@ -276,10 +276,11 @@ fn state<T: Real>(
         return Vec::new();
     }
     let of = |vector: &[T]| parameters(trainer.net.layout(), l, vector);
-    let both = |((name, before), (_, after)): (&(String, Vec<T>), &(String, Vec<T>))| {
-        (name.clone(), BeforeAfter { before: of(before), after: of(after) })
-    };
-    before.optimizer.iter().zip(&after.optimizer).map(both).collect()
+    let names = before.optimizer.iter().map(|(name, _)| name.clone());
+    let slots = before.optimizer.iter().zip(&after.optimizer);
+    names
+        .zip(slots.map(|(before, after)| BeforeAfter { before: of(&before.1), after: of(&after.1) }))
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 //! Units are numbered through from the inputs on, and a weight is named by the two that it joins: w13 leads from unit 1
 //! to unit 3.
 
-use super::derivation::{Block, Derivation, Law, Matrix, Part, Section};
-use super::expr::{Expr, Function, call, of, power, sum};
+mod matrices;
+mod slopes;
+
+use super::derivation::{Block, Derivation, Law, Section};
+use super::expr::{Expr, Function, call, of, sum};
 use super::formulas::{self, Output};
 use crate::activation::Activation;
 use crate::loss::Loss;
@@ -170,7 +173,7 @@ impl Symbols<'_> {
                 continue;
             }
             seen.push(layer.activation);
-            derive(&mut section, layer.activation);
+            slopes::derive(&mut section, layer.activation);
         }
         section
     }
@@ -271,169 +274,4 @@ impl Symbols<'_> {
             chain(section, format!("dE/d{b}"), vec![sum((0..self.size(l + 1)).map(|j| self.delta(l, j)))]);
         }
     }
-
-    /// All of it as columns: z = W x + b, W is (units, inputs).
-    fn columns(&self) -> Section {
-        let mut section = Section::new("In matrix form, with columns", None);
-        section.say("A sample is a column, W is (units, inputs): z = W a + b.");
-        self.matrices(&mut section, false);
-        section
-    }
-
-    /// All of it as rows: z = x W + b, W is (inputs, units).
-    fn rows(&self) -> Section {
-        let mut section = Section::new("In matrix form, with rows", None);
-        section.say("A sample is a row, W is (inputs, units): z = a W + b. Every matrix is the other one turned round.");
-        self.matrices(&mut section, true);
-        section
-    }
-
-    fn matrices(&self, section: &mut Section, rows: bool) {
-        // Built as columns; as rows every matrix is turned round, and products change their order.
-        let matrix = |symbol: &str, (r, c): (usize, usize), cells: Vec<Expr>, turned: bool| {
-            if rows == turned {
-                Part::Matrix(Matrix { symbol: symbol.into(), shape: (r, c), cells })
-            } else {
-                let cells = (0..r * c).map(|at| cells[(at % r) * c + at / r].clone()).collect();
-                Part::Matrix(Matrix { symbol: symbol.into(), shape: (c, r), cells })
-            }
-        };
-        let sign = |text: &str| Part::Sign(text.into());
-        let product = |a: Part, b: Part| if rows { vec![b, sign("*"), a] } else { vec![a, sign("*"), b] };
-        let column = |symbol: String, count: usize, cell: &dyn Fn(usize) -> Expr| {
-            matrix(&symbol, (count, 1), (0..count).map(cell).collect(), false)
-        };
-        let below = |l: usize| if l == 0 { "x".to_string() } else { format!("a({l})") };
-        let weights = |l: usize| {
-            let (units, inputs) = (self.size(l + 1), self.size(l));
-            (
-                units,
-                inputs,
-                (0..units * inputs).map(|at| self.w(l, at / inputs, at % inputs)).collect::<Vec<_>>(),
-            )
-        };
-        let mut put = |parts: Vec<Part>| section.blocks.push(Block::Equation { parts });
-        for l in 0..=self.last() {
-            let (units, inputs, cells) = weights(l);
-            let at = l + 1;
-            let w = matrix(&format!("W({at})"), (units, inputs), cells, false);
-            let x = column(below(l), inputs, &|i| self.a(l, i));
-            let mut parts = vec![column(format!("z({at})"), units, &|j| self.z(l, j)), sign("=")];
-            parts.extend(product(w, x));
-            if self.spec.layers[l].bias != BiasMode::None {
-                let b =
-                    column(format!("b({at})"), units, &|j| name(self.bias_name(l, j).unwrap_or_default()));
-                parts.extend([sign("+"), b]);
-            }
-            put(parts);
-        }
-        for l in (0..=self.last()).rev() {
-            let (units, at) = (self.size(l + 1), l + 1);
-            let slope = column(format!("f'(z({at}))"), units, &|j| self.slope(l, j));
-            let mut parts = vec![column(format!("delta({at})"), units, &|j| self.delta(l, j)), sign("=")];
-            if l < self.last() {
-                let (rows_above, _, cells) = weights(l + 1);
-                // W^T: the weights of the layer above, turned round.
-                let turned: Vec<Expr> = (0..units * rows_above)
-                    .map(|at| cells[(at % rows_above) * units + at / rows_above].clone())
-                    .collect();
-                let w = matrix(&format!("W({})^T", at + 1), (units, rows_above), turned, false);
-                parts.extend(product(
-                    w,
-                    column(format!("delta({})", at + 1), rows_above, &|k| self.delta(l + 1, k)),
-                ));
-                parts.extend([sign("⊙"), slope]);
-            } else {
-                let outputs = self.outputs();
-                let cancels =
-                    matches!(self.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. });
-                let of_output = |j: usize| match formulas::loss_slope(self.spec.loss, &outputs[j], units) {
-                    Some((slope, _)) => slope,
-                    None => formulas::cancelled_delta(self.spec.loss, &outputs, j),
-                };
-                let what = if cancels { format!("a({at}) - y") } else { format!("dE/da({at})") };
-                parts.push(column(what, units, &of_output));
-                if !cancels {
-                    parts.extend([sign("⊙"), slope]);
-                }
-            }
-            put(parts);
-            let inputs = self.size(l);
-            let cells = (0..units * inputs)
-                .map(|at| name(format!("dE/d{}", self.weight_name(l, at / inputs, at % inputs))));
-            let gradient = matrix(&format!("dE/dW({at})"), (units, inputs), cells.collect(), false);
-            let delta = column(format!("delta({at})"), units, &|j| self.delta(l, j));
-            let read = (0..inputs).map(|i| self.a(l, i)).collect();
-            let x = matrix(&format!("{}^T", below(l)), (1, inputs), read, false);
-            let mut parts = vec![gradient, sign("=")];
-            parts.extend(product(delta, x));
-            put(parts);
-        }
-    }
-}
-
-/// f' from the definition of f, step by step.
-fn derive(section: &mut Section, f: Activation) {
-    let z = || name("z");
-    let one = || Expr::from(1.0);
-    let e = || call(Function::Exp, -z());
-    let s = || call(Function::Sigmoid, z());
-    let (definition, steps) = match f {
-        Activation::Sigmoid => {
-            let below = || one() + e();
-            let steps = vec![
-                -(one() / power(below(), 2.0.into())) * -e(),
-                e() / power(below(), 2.0.into()),
-                one() / below() * (e() / below()),
-                one() / below() * ((below() - 1.0) / below()),
-                one() / below() * (one() - one() / below()),
-                name("a") * (one() - name("a")),
-            ];
-            (vec![s(), one() / below()], steps)
-        }
-        Activation::Tanh => {
-            let (p, m) = (|| call(Function::Exp, z()), e);
-            let (above, below) = (|| p() - m(), || p() + m());
-            let steps = vec![
-                (below() * below() - above() * above()) / power(below(), 2.0.into()),
-                one() - power(above() / below(), 2.0.into()),
-                one() - power(name("a"), 2.0.into()),
-            ];
-            (vec![call(Function::Tanh, z()), above() / below()], steps)
-        }
-        Activation::Softplus => {
-            let p = || call(Function::Exp, z());
-            (vec![call(Function::Ln, one() + p())], vec![p() / (one() + p()), one() / (one() + e()), s()])
-        }
-        Activation::Silu => {
-            let steps = vec![s() + z() * (s() * (one() - s())), s() * (one() + z() * (one() - s()))];
-            (vec![z() * s()], steps)
-        }
-        Activation::Identity => (vec![z()], vec![one()]),
-        Activation::Gelu => (vec![formulas::value(f, &z()).0], vec![formulas::slope(f, &z(), &name("a")).0]),
-        Activation::Relu => {
-            section.say("relu: a = z and da/dz = 1 for z > 0, else a = 0 and da/dz = 0.");
-            return;
-        }
-        Activation::LeakyRelu { slope } => {
-            section
-                .say(format!("{f}: a = z and da/dz = 1 for z > 0, else a = {slope} z and da/dz = {slope}."));
-            return;
-        }
-        Activation::Elu { alpha } => {
-            section.say(format!(
-                "{f}: a = z and da/dz = 1 for z > 0, else a = {alpha} (e^z - 1) and da/dz = {alpha} e^z = a + {alpha}."
-            ));
-            return;
-        }
-        Activation::Softmax => {
-            section.say(
-                "softmax: a(j) = e^z(j) / sum of e^z(k). da(j)/dz(j) = a(j) (1 - a(j)), and for another unit \
-                 da(j)/dz(k) = -a(j) a(k): with -sum of y ln a their sum over j is a(k) - y(k).",
-            );
-            return;
-        }
-    };
-    chain(section, "a", definition);
-    chain(section, "da/dz", steps);
 }

@@ -140,7 +140,7 @@ impl Lines<'_> {
         let square = |e: Expr| power(e, 2.0.into());
         let root = |e: Expr| call(Function::Sqrt, e);
         let formula = match self.record.config.optimizer {
-            Optimizer::Sgd { momentum, .. } if momentum == 0.0 => w - eta * g,
+            Optimizer::Sgd { momentum: 0.0, .. } => w - eta * g,
             Optimizer::Sgd { momentum, nesterov } => {
                 let mu = || of("mu", momentum);
                 let v = new(0, "v", mu() * old(0, "v") + g.clone());

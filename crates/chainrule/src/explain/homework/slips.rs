@@ -1,8 +1,9 @@
 //! Slips: what makes a wrong number out of the right formula. Each is tried on the line itself, on all lines of its kind,
 //! and on the lines before that were not handed in; the one that gives the number is named.
 
+use super::rewrite::{flip, without};
 use crate::explain::derivation::{Rule, Term};
-use crate::explain::expr::{Expr, Quantity, call, of};
+use crate::explain::expr::{Expr, Quantity, of};
 use crate::explain::names::Names;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -194,7 +195,7 @@ impl Search<'_> {
         let how = format!("-({})", term.formula);
         all.push(Slipped { slip: Slip::Sign, how, formula: -term.formula.clone() });
         if term.rule == Rule::WeightGradient || term.rule == Rule::SampleWeightGradient {
-            all.extend(without(&term.formula, "dout_").map(|(name, formula)| left_out(&name, formula)));
+            all.extend(without(&term.formula, &is_slope).map(|(name, formula)| left_out(&name, formula)));
         }
         self.swap(term, &mut all);
         all
@@ -210,9 +211,9 @@ impl Search<'_> {
         };
         match (habit, term.rule) {
             (Habit::Derivative, Rule::Delta) => {
-                without(formula, "dout_").map(|(name, formula)| left_out(&name, formula))
+                without(formula, &is_slope).map(|(name, formula)| left_out(&name, formula))
             }
-            (Habit::Bias, Rule::PreActivation) => without(formula, "b").map(|(name, formula)| Slipped {
+            (Habit::Bias, Rule::PreActivation) => without(formula, &is_bias).map(|(name, formula)| Slipped {
                 slip: Slip::ForgottenBias,
                 how: format!("without {name}"),
                 formula,
@@ -310,62 +311,12 @@ fn left_out(name: &str, formula: Expr) -> Slipped {
     Slipped { slip: Slip::ForgottenDerivative, how: format!("without {name}"), formula }
 }
 
-/// A sum or product without the parts whose name begins so.
-fn without(formula: &Expr, start: &str) -> Option<(String, Expr)> {
-    let named = |e: &Expr| match e {
-        Expr::Of(q)
-            if q.symbol.starts_with(start)
-                && (start != "b" || q.symbol[1..].starts_with(|c: char| c.is_ascii_digit() || c == '[')) =>
-        {
-            Some(q.symbol.clone())
-        }
-        _ => None,
-    };
-    let (parts, make): (&Vec<Expr>, fn(Vec<Expr>) -> Expr) = match formula {
-        Expr::Sum(parts) => (parts, Expr::Sum),
-        Expr::Product(parts) => (parts, Expr::Product),
-        _ => return None,
-    };
-    let name = parts.iter().find_map(named)?;
-    Some((name, make(parts.iter().filter(|e| named(e).is_none()).cloned().collect())))
+/// f' of a unit: `dout_h1/dnet_h1`.
+fn is_slope(symbol: &str) -> bool {
+    symbol.starts_with("dout_")
 }
 
-/// Every way to turn one sign within a formula.
-fn flip(e: &Expr, rebuild: &dyn Fn(Expr) -> Expr, out: &mut Vec<Expr>) {
-    match e {
-        Expr::Number(_) | Expr::Of(_) => {}
-        Expr::Negative(inner) => {
-            out.push(rebuild((**inner).clone()));
-            flip(inner, &|e| rebuild(-e), out);
-        }
-        Expr::Sum(parts) => {
-            for at in 1..parts.len() {
-                let mut turned = parts.clone();
-                turned[at] = match parts[at].clone() {
-                    Expr::Negative(inner) => *inner,
-                    other => -other,
-                };
-                out.push(rebuild(Expr::Sum(turned)));
-            }
-            inside(parts, Expr::Sum, rebuild, out);
-        }
-        Expr::Product(parts) => inside(parts, Expr::Product, rebuild, out),
-        Expr::Ratio(a, b) => {
-            flip(a, &|e| rebuild(e / (**b).clone()), out);
-            flip(b, &|e| rebuild((**a).clone() / e), out);
-        }
-        Expr::Power(a, b) => flip(a, &|e| rebuild(Expr::Power(Box::new(e), b.clone())), out),
-        Expr::Call(function, inner) => flip(inner, &|e| rebuild(call(*function, e)), out),
-    }
-}
-
-fn inside(parts: &[Expr], make: fn(Vec<Expr>) -> Expr, rebuild: &dyn Fn(Expr) -> Expr, out: &mut Vec<Expr>) {
-    for at in 0..parts.len() {
-        let with = |e: Expr| {
-            let mut parts = parts.to_vec();
-            parts[at] = e;
-            rebuild(make(parts))
-        };
-        flip(&parts[at], &with, out);
-    }
+/// `b2` or `b[2,1]`
+fn is_bias(symbol: &str) -> bool {
+    symbol.strip_prefix('b').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '['))
 }
