@@ -114,7 +114,7 @@ impl Lines<'_> {
         let mut forward = Section::new("Forward pass", Law::Forward);
         let inputs = names.inputs(0);
         let input = |at: usize| format!("i{}{}", at % inputs + 1, self.tag(at / inputs));
-        let mut rows = vec![summary("a(0)", "inputs", (n, inputs), &record.x, input)];
+        let mut rows = vec![summary("a(0)", "inputs", (inputs, n), &record.x, input)];
         for (l, layer) in record.layers.iter().enumerate() {
             let (units, inputs, at) = (names.units(l), names.inputs(l), l + 1);
             let params = &layer.params.before;
@@ -125,9 +125,9 @@ impl Lines<'_> {
                 rows.push(summary(&format!("b({at})"), "biases", shape, &params.b, |j| bias_name(l, j)));
             }
             let z = &layer.z.before;
-            rows.push(summary(&format!("z({at})"), "pre-activations", (n, units), z, per_unit("net", l)));
+            rows.push(summary(&format!("z({at})"), "pre-activations", (units, n), z, per_unit("net", l)));
             let a = &layer.a.before;
-            rows.push(summary(&format!("a({at})"), "activations", (n, units), a, per_unit("out", l)));
+            rows.push(summary(&format!("a({at})"), "activations", (units, n), a, per_unit("out", l)));
         }
         forward.blocks.push(Block::Summaries { rows });
         let mut loss = Section::new("The loss", None);
@@ -150,7 +150,7 @@ impl Lines<'_> {
         for (l, layer) in record.layers.iter().enumerate().rev() {
             let (units, inputs, at) = (names.units(l), names.inputs(l), l + 1);
             let delta = format!("delta({at})");
-            deltas.push(summary(&delta, "errors", (n, units), &layer.delta, per_unit("delta", l)));
+            deltas.push(summary(&delta, "errors", (units, n), &layer.delta, per_unit("delta", l)));
             let of_weight = |i| format!("dE/d{}", weight_name(l, i));
             let (w, b) = (&layer.gradient.w, &layer.gradient.b);
             slopes.push(summary(&format!("dE/dW({at})"), "gradient", (units, inputs), w, of_weight));

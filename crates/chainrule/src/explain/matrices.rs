@@ -1,6 +1,6 @@
 //! One layer in matrix form, with shapes: columns are samples, W is (units, inputs).
 
-use super::derivation::{Block, Law, Matrix, Part, Section};
+use super::derivation::{Block, Law, Matrix, Part, Section, Summary};
 use super::expr::Expr;
 use super::focus::summary;
 use super::lines::Lines;
@@ -30,30 +30,29 @@ impl Numbers {
         Self::new(symbol, (rows, columns), (0..rows * columns).map(at).collect())
     }
 
-    fn part(&self) -> Part {
-        let cells = if self.values.len() > CELLS {
-            Vec::new()
-        } else {
-            self.values.iter().map(|&v| Expr::Number(v)).collect()
-        };
+    fn part(&self, written: bool) -> Part {
+        let cells = if written { self.values.iter().map(|&v| Expr::Number(v)).collect() } else { Vec::new() };
         Part::Matrix(Matrix { symbol: self.symbol.clone(), shape: self.shape, cells })
+    }
+
+    fn figures(&self) -> Summary {
+        let columns = self.shape.1;
+        let place = |at: usize| format!("row {}, column {}", at / columns + 1, at % columns + 1);
+        summary(&self.symbol, "numbers", self.shape, &self.values, place)
     }
 }
 
-fn equation(section: &mut Section, parts: Vec<Result<&Numbers, &str>>) {
-    let large: Vec<_> =
-        parts.iter().filter_map(|part| part.ok()).filter(|m| m.values.len() > CELLS).collect();
-    let rows = large.iter().map(|m| {
-        let (rows, columns) = m.shape;
-        let place = |at: usize| format!("row {}, column {}", at / columns + 1, at % columns + 1);
-        summary(&m.symbol, &format!("{rows} x {columns}"), m.shape, &m.values, place)
-    });
-    let rows: Vec<_> = rows.collect();
-    let part =
-        |part: Result<&Numbers, &str>| part.map_or_else(|sign| Part::Sign(sign.to_string()), Numbers::part);
-    section.blocks.push(Block::Equation { parts: parts.into_iter().map(part).collect() });
-    if !rows.is_empty() {
-        section.blocks.push(Block::Summaries { rows });
+/// Matrices and the signs between them: written out if all are small, else names and shapes above their figures.
+fn equation(section: &mut Section, parts: &[Result<&Numbers, &str>]) {
+    let matrices = || parts.iter().filter_map(|part| part.ok());
+    let small = matrices().all(|matrix| matrix.values.len() <= CELLS);
+    let part = |part: &Result<&Numbers, &str>| match part {
+        Ok(matrix) => matrix.part(small),
+        Err(sign) => Part::Sign((*sign).to_string()),
+    };
+    section.blocks.push(Block::Equation { parts: parts.iter().map(part).collect() });
+    if !small {
+        section.blocks.push(Block::Summaries { rows: matrices().map(Numbers::figures).collect() });
     }
 }
 
@@ -85,8 +84,8 @@ impl Lines<'_> {
                 forward.say(format!("b({at}) is added to every column."));
             }
         }
-        equation(&mut forward, parts);
-        equation(&mut forward, vec![Ok(&a), Err("="), Err(&format!("{}(z({at}))", spec.activation))]);
+        equation(&mut forward, &parts);
+        equation(&mut forward, &[Ok(&a), Err("="), Err(&format!("{}(z({at}))", spec.activation))]);
 
         let mut error =
             Section::new(format!("Layer {at}, error"), if l == last { Law::Bp1 } else { Law::Bp2 });
@@ -110,7 +109,7 @@ impl Lines<'_> {
             let carried = Numbers::turned(format!("delta({})", at + 1), (rows, n), &above.delta);
             equation(
                 &mut error,
-                vec![Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)],
+                &[Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)],
             );
         } else {
             let y = Numbers::turned("y", (units, n), &record.y);
@@ -118,14 +117,14 @@ impl Lines<'_> {
                 error.say(
                     "The derivative of the loss and that of the activation cancel: what remains is a - y.",
                 );
-                equation(&mut error, vec![Ok(&delta), Err("="), Ok(&a), Err("-"), Ok(&y)]);
+                equation(&mut error, &[Ok(&delta), Err("="), Ok(&a), Err("-"), Ok(&y)]);
             } else {
                 let terms: Vec<f64> = (0..n)
                     .flat_map(|s| (0..units).map(move |j| (s, j)))
                     .map(|(s, j)| self.bp1(j, s).first().and_then(|term| term.value).unwrap_or(f64::NAN))
                     .collect();
                 let loss_slope = Numbers::turned(format!("dE/da({at})"), (units, n), &terms);
-                equation(&mut error, vec![Ok(&delta), Err("="), Ok(&loss_slope), Err("⊙"), Ok(&slope)]);
+                equation(&mut error, &[Ok(&delta), Err("="), Ok(&loss_slope), Err("⊙"), Ok(&slope)]);
             }
         }
 
@@ -138,7 +137,7 @@ impl Lines<'_> {
             parts.push(Err("1/n"));
         }
         parts.extend([Ok(&delta), Err("*"), Ok(&across)]);
-        equation(&mut gradient, parts);
+        equation(&mut gradient, &parts);
         let db = Numbers::new(format!("dE/db({at})"), (layer.gradient.b.len(), 1), layer.gradient.b.clone());
         if !db.values.is_empty() {
             let shared = db.values.len() < units;
@@ -148,7 +147,7 @@ impl Lines<'_> {
                 (true, true) => format!("the sum over units of delta({at})"),
                 (true, false) => format!("1/n the sum over units and columns of delta({at})"),
             };
-            equation(&mut gradient, vec![Ok(&db), Err("="), Err(&over)]);
+            equation(&mut gradient, &[Ok(&db), Err("="), Err(&over)]);
         }
 
         let mut update = Section::new(format!("Layer {at}, update"), self.descent());
@@ -159,7 +158,7 @@ impl Lines<'_> {
         if !spec.train_weights {
             update.say("The weights of this layer are not trained.");
         } else if plain {
-            equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err("-"), Err("eta"), Err("*"), Ok(&dw)]);
+            equation(&mut update, &[Ok(&new), Err("="), Ok(&w), Err("-"), Err("eta"), Err("*"), Ok(&dw)]);
         } else {
             let step = after.w.iter().zip(&params.w).map(|(after, before)| after - before).collect();
             let step = Numbers::new(format!("step({at})"), (units, inputs), step);
@@ -167,11 +166,11 @@ impl Lines<'_> {
                 "{} made the step; --weight writes it out for a weight.",
                 record.config.optimizer
             ));
-            equation(&mut update, vec![Ok(&new), Err("="), Ok(&w), Err("+"), Ok(&step)]);
+            equation(&mut update, &[Ok(&new), Err("="), Ok(&w), Err("+"), Ok(&step)]);
         }
         if spec.train_bias && !after.b.is_empty() {
             let new = Numbers::new(format!("b({at})+"), (after.b.len(), 1), after.b.clone());
-            equation(&mut update, vec![Ok(&new)]);
+            equation(&mut update, &[Ok(&new)]);
         }
         vec![forward, error, gradient, update]
     }

@@ -10,7 +10,6 @@ use super::derivation::{Block, Derivation, Law, Section};
 use super::expr::{Expr, Function, call, of, sum};
 use super::formulas::{self, Output};
 use crate::activation::Activation;
-use crate::loss::Loss;
 use crate::spec::{BiasMode, NetworkSpec};
 use crate::{Error, Result};
 
