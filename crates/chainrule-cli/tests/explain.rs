@@ -292,6 +292,24 @@ fn a_run_is_replayed_to_the_bits_of_its_model() {
 }
 
 #[test]
+fn a_model_is_explained_on_other_data_and_samples() {
+    let place = Place::with("points.csv", common::table(60));
+    place.write("more.csv", common::table(9));
+    place.done("train points.csv --target kind --hidden 3 --epochs 2 --dtype f64 --run-dir run --quiet");
+    let explained = |line: &str| terms(&place.done(&format!("explain run {line} --format json")).out);
+    let (own, other) = (explained("--sample 3"), explained("--data more.csv --sample 3"));
+    // The same first rows, read by the model's own preprocessing; its own data is split, so its sample 3 is another one.
+    let weight = |terms: &[Value]| terms[position(terms, "net_h1")]["operands"][0]["value"].clone();
+    assert_eq!(weight(&own), weight(&other), "the same model");
+    let two = explained("--data more.csv --sample 3,5");
+    assert_eq!(two[position(&two, "E_total")]["formula"], "(E_total@1 + E_total@2) / n");
+    assert_eq!(two[position(&two, "net_h1@1")]["value"], other[position(&other, "net_h1")]["value"]);
+    place.refuses("explain run --data more.csv --sample 9", 2, &["--sample 9", "0 to 8"]);
+    place.refuses("explain run --step 2", 2, &["--step", "--run"]);
+    place.refuses("explain run learning_rate=1", 2, &["learning_rate=1", "own settings"]);
+}
+
+#[test]
 fn batches_are_summed_and_divided_once() {
     let terms = terms(&Place::new().done("explain xor --batch-size full --format json").out);
     let gradient = &terms[position(&terms, "dE/dw1")];

@@ -1,6 +1,6 @@
-//! A derivation as people read it: [`text()`] for a terminal, [`markdown`] with LaTeX, [`html()`] with MathML.
+//! A derivation as people read it: `text` for a terminal, `markdown` with LaTeX, `html` with MathML.
 //!
-//! (JSON is the [`Derivation`] itself.) Numbers are shown to so many decimals; sums of very many addends show the largest
+//! (JSON is the `Derivation` itself.) Numbers are shown to so many decimals; sums of very many addends show the largest
 //! ones and what the others come to.
 
 mod html;

@@ -33,6 +33,10 @@ fn usage(error: anyhow::Error) -> anyhow::Error {
     Usage(error).into()
 }
 
+fn no_such_step(step: u64, steps: u64) -> anyhow::Error {
+    usage(anyhow!("--step {step}: expected a step of the run, found one of {steps} steps"))
+}
+
 /// The update that the arguments ask for; `change` has the last word on the settings.
 pub fn subject(args: &ExplainArgs, change: impl Fn(&mut Settings)) -> Result<Subject> {
     if let Some(folder) = &args.run {
@@ -128,8 +132,10 @@ fn run_step<T: Real>(args: &ExplainArgs, folder: &Path, prepared: &Prepared) -> 
     let made = saved.as_ref().map_or(0, |saved| saved.snapshot.progress.step);
     let step = args.step.unwrap_or(made.max(1));
     let mut trainer = trainer::<T>(prepared)?;
-    if let Some(mut saved) = saved.filter(|_| made < step) {
-        saved.snapshot.progress.ending = None;
+    if let Some(saved) = saved.filter(|_| made < step) {
+        if saved.snapshot.progress.ending.is_some() {
+            return Err(no_such_step(step, made));
+        }
         trainer.restore(saved.snapshot)?;
     }
     Ok((step, record_at(&mut trainer, step, &args.sample)?))

@@ -16,7 +16,7 @@ pub fn value(value: f64, digits: usize) -> String {
 /// A symbol.
 pub fn symbol(text: &str) -> String {
     match parse(text) {
-        Symbol::Words(words) => format!("\\text{{{words}}}"),
+        Symbol::Words(words) => format!("\\text{{{}}}", words.replace('\u{a0}', "~")),
         Symbol::Name(one) => name(&one),
         Symbol::Derivative(above, below, through) => {
             let above = match name(&above).split_once('^') {
@@ -65,9 +65,21 @@ pub fn addends(e: &Expr, digits: usize) -> Vec<String> {
 fn formula(e: &Expr, binding: u8, digits: usize) -> String {
     let inner = |e: &Expr, binding| formula(e, binding, digits);
     let (own, text) = match e {
-        Expr::Number(v) => (if *v < 0.0 { 1 } else { 4 }, value(*v, digits)),
-        // A derivative is a fraction.
-        Expr::Of(q) => (if q.symbol.contains('/') { 3 } else { 4 }, symbol(&q.symbol)),
+        Expr::Number(v) => {
+            let text = value(*v, digits);
+            (
+                if *v < 0.0 {
+                    1
+                } else if text.contains('^') {
+                    2
+                } else {
+                    4
+                },
+                text,
+            )
+        }
+        // A derivative is a fraction, and one superscript takes no other.
+        Expr::Of(q) => (if q.symbol.contains(['/', '+', '@']) { 3 } else { 4 }, symbol(&q.symbol)),
         Expr::Negative(e) => (1, format!("-{}", inner(e, 2))),
         Expr::Sum(_) => (1, addends(e, digits).join(" ")),
         Expr::Product(all) => {

@@ -96,9 +96,21 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
     let inner = |e: &Expr, binding| formula(e, binding, digits);
     let called = |name: &str, e: &Expr| format!("<mi>{name}</mi>{}", fenced(&formula(e, 1, digits)));
     let (own, text) = match e {
-        Expr::Number(v) => (if *v < 0.0 { 1 } else { 4 }, value(*v, digits)),
-        // A derivative is a fraction.
-        Expr::Of(q) => (if q.symbol.contains('/') { 3 } else { 4 }, symbol(&q.symbol)),
+        Expr::Number(v) => {
+            let text = value(*v, digits);
+            (
+                if *v < 0.0 {
+                    1
+                } else if text.contains("<msup>") {
+                    2
+                } else {
+                    4
+                },
+                text,
+            )
+        }
+        // A derivative is a fraction, and a superscript should not have another.
+        Expr::Of(q) => (if q.symbol.contains(['/', '+', '@']) { 3 } else { 4 }, symbol(&q.symbol)),
         Expr::Negative(e) => (1, row(&format!("<mo form=\"prefix\">−</mo>{}", inner(e, 2)))),
         Expr::Sum(_) => (1, row(&addends(e, digits).concat())),
         Expr::Product(all) => {

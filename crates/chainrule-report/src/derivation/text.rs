@@ -289,5 +289,5 @@ fn wrapped(text: &str, first: usize, rest: usize) -> Vec<String> {
         }
         fresh = false;
     }
-    lines
+    lines.iter().map(|line| line.trim_end().to_string()).collect()
 }

@@ -1,7 +1,7 @@
 //! What units, weights and biases are called, and which one a name means.
 //!
 //! In small networks weights are numbered w1, w2, … through all layers, row by row of each W (units, inputs), as Mazur's
-//! example does; in others they are w[l,i,j], from unit i to unit j of layer l, all counted from 1.
+//! example does; in others they are `w[l,i,j]`, from unit i to unit j of layer l, all counted from 1.
 
 use crate::spec::{BiasMode, NetworkSpec};
 
