@@ -25,6 +25,7 @@ pub use record::{Record, advance};
 pub use symbolic::symbolic;
 
 use crate::config::UpdateOrder;
+use crate::regularize::PenaltyScale;
 use crate::spec::BiasMode;
 use lines::Lines;
 
@@ -100,11 +101,14 @@ fn given(record: &Record) -> Vec<(String, String)> {
     if config.update_order == UpdateOrder::OutputFirst {
         say("order", "output-first: each layer is updated before it carries the error back".into());
     }
-    let scale = format!("{:?}", config.regularize.l2_scale).to_lowercase().replace("per", "per ");
+    let scale = match config.regularize.l2_scale {
+        PenaltyScale::PerSample => "on the mean loss",
+        PenaltyScale::PerDataset => "divided by N, the size of the training set",
+    };
     let regularize = &config.regularize;
     for (name, value) in [("l1", regularize.l1), ("l2", regularize.l2)] {
         if value != 0.0 {
-            say(name, format!("{value}, {scale}, on weights only"));
+            say(name, format!("{value} {scale}, of weights only"));
         }
     }
     for (name, limit) in [("clip_norm", regularize.clip_norm), ("max_norm", regularize.max_norm)] {

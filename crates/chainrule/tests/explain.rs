@@ -6,7 +6,7 @@ mod common;
 use std::collections::HashMap;
 
 use chainrule::explain::homework::{Answer, Checked, Slip, Verdict, check, lines};
-use chainrule::explain::{Block, Derivation, Names, Record, Wanted, explain, symbolic};
+use chainrule::explain::{Block, Derivation, Expr, Names, Part, Record, Wanted, explain, symbolic};
 use chainrule::recipe::Settings;
 use chainrule::{Dataset, Features, Real, Targets};
 use common::{MAZUR, blobs, mazur_data, settings, trainer};
@@ -87,6 +87,108 @@ fn parts_of_large_networks_recompute() {
     assert!(whole.sections[0].blocks.iter().any(|block| matches!(block, Block::Summaries { .. })));
     let parts = [Wanted::Weight(0, 7, 29), Wanted::Weight(2, 1, 3), Wanted::Unit(1, 9), Wanted::Unit(2, 0)];
     recomputes(&explain("", &record, &parts), 1e-12, "parts");
+}
+
+/// A matrix: (rows, columns) and its cells row by row.
+type Numbers = ((usize, usize), Vec<f64>);
+
+/// The right side of a matrix equation; none if it is in words.
+fn right_side(
+    parts: &[Part],
+    columns: usize,
+    (eta, n): (f64, f64),
+    number: &dyn Fn(&Expr) -> f64,
+) -> Option<Numbers> {
+    let mut total: Option<Numbers> = None;
+    let (mut sign, mut factor, mut product) = (1.0, 1.0, None::<Numbers>);
+    let mut hadamard = false;
+    let cell = |m: &Numbers, r: usize, c: usize| m.1[r * m.0.1 + if m.0.1 == 1 { 0 } else { c }];
+    let mut finish = |product: &mut Option<Numbers>, by: f64| {
+        let Some(term) = product.take() else { return };
+        let rows = term.0.0;
+        let sum = total.get_or_insert(((rows, columns), vec![0.0; rows * columns]));
+        for at in 0..rows * columns {
+            sum.1[at] += by * cell(&term, at / columns, at % columns);
+        }
+    };
+    for part in parts {
+        match part {
+            Part::Sign(text) => match text.as_str() {
+                "*" => hadamard = false,
+                "⊙" => hadamard = true,
+                "eta" => factor *= eta,
+                "1/n" => factor /= n,
+                "+" | "-" => {
+                    finish(&mut product, sign * factor);
+                    (sign, factor) = (if text == "-" { -1.0 } else { 1.0 }, 1.0);
+                }
+                _ => return None,
+            },
+            Part::Matrix(matrix) => {
+                let values: Vec<f64> = matrix.cells.iter().map(number).collect();
+                let right: Numbers = (matrix.shape, values);
+                product = Some(match product.take() {
+                    None => right,
+                    Some(left) if hadamard => {
+                        assert_eq!(left.0, right.0, "{}", matrix.symbol);
+                        (left.0, left.1.iter().zip(&right.1).map(|(a, b)| a * b).collect())
+                    }
+                    Some(left) => {
+                        assert_eq!(left.0.1, right.0.0, "shapes at {}", matrix.symbol);
+                        let (rows, inner, columns) = (left.0.0, left.0.1, right.0.1);
+                        let at = |r: usize, c: usize| {
+                            (0..inner).map(|i| left.1[r * inner + i] * right.1[i * columns + c]).sum::<f64>()
+                        };
+                        ((rows, columns), (0..rows * columns).map(|k| at(k / columns, k % columns)).collect())
+                    }
+                });
+            }
+        }
+    }
+    finish(&mut product, sign * factor);
+    total
+}
+
+/// The matrix form is true as it stands, with its shapes.
+#[test]
+fn matrix_equations_hold() {
+    let (classes, numbers) = (blobs(5, 3, 3, 5), mazur_data());
+    let targets = Targets::Classes { labels: vec![0, 1, 0], names: vec!["a".into(), "b".into()] };
+    let weighted =
+        Dataset::new("w", vec![2], Features::Reals(vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), targets).unwrap();
+    let weighted = weighted.with_sample_weights(vec![0.5, 2.0, 1.5]).unwrap();
+    for (text, data) in [
+        ("loss = \"quadratic\"\noutput_activation = \"tanh\"\noptimizer = \"sgd\"", &numbers),
+        ("loss = \"cross_entropy(label_smoothing=0.2)\"\nclass_weight = [1, 2, 0.5]", &classes),
+        ("loss = \"mse\"\noutput_activation = \"sigmoid\"\ndropout = 0.4", &weighted),
+        (
+            "loss = \"binary_cross_entropy\"\nupdate_order = \"output-first\"\noptimizer = \"sgd\"\nl2 = 0.1",
+            &weighted,
+        ),
+    ] {
+        let settings =
+            settings(&format!("{text}\nhidden = [4, 2]\nactivation = \"sigmoid\"\nbatch_size = 3"));
+        let record = record::<f64>(&settings, data);
+        let derivation = explain("", &record, &[Wanted::Layer(0), Wanted::Layer(1), Wanted::Layer(2)]);
+        let mut held = 0;
+        for block in derivation.sections.iter().flat_map(|section| &section.blocks) {
+            let Block::Equation { parts } = block else { continue };
+            let [Part::Matrix(left), Part::Sign(_), right @ ..] = parts.as_slice() else { continue };
+            let (eta, n) = (record.learning_rate, record.total_weight);
+            let Some((shape, values)) =
+                right_side(right, left.shape.1, (eta, n), &|cell| cell.eval().unwrap())
+            else {
+                continue;
+            };
+            assert_eq!(left.shape, shape, "{text}: {}", left.symbol);
+            for (cell, value) in left.cells.iter().zip(values) {
+                let difference = (cell.eval().unwrap() - value).abs();
+                assert!(difference <= 1e-12, "{text}: {} is off by {difference}", left.symbol);
+            }
+            held += 1;
+        }
+        assert!(held >= 12, "{text}: {held}");
+    }
 }
 
 #[test]
@@ -190,6 +292,20 @@ fn every_step_of_a_symbolic_chain_is_the_same_number() {
             }
         }
         assert!(chains > 30, "{text}: {chains}");
+        // The matrix forms, as columns and as rows, put the same numbers together.
+        let number = |cell: &Expr| cell.eval_with(&|q| known.get(&q.symbol).copied()).unwrap_or(f64::NAN);
+        let mut held = 0;
+        for block in derivation.sections.iter().flat_map(|section| &section.blocks) {
+            let Block::Equation { parts } = block else { continue };
+            let [Part::Matrix(left), Part::Sign(_), right @ ..] = parts.as_slice() else { continue };
+            let (shape, values) = right_side(right, left.shape.1, (0.0, 1.0), &number).unwrap();
+            assert_eq!(left.shape, shape, "{text}: {}", left.symbol);
+            for (cell, value) in left.cells.iter().zip(values) {
+                assert!((number(cell) - value).abs() <= 1e-12, "{text}: {} is {value}", left.symbol);
+            }
+            held += 1;
+        }
+        assert_eq!(held, 2 * 3 * record.layers.len(), "{text}");
     }
 }
 

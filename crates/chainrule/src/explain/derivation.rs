@@ -233,6 +233,11 @@ impl Section {
         quantity
     }
 
+    /// Adds terms.
+    pub fn extend(&mut self, terms: impl IntoIterator<Item = Term>) {
+        self.blocks.extend(terms.into_iter().map(Block::Term));
+    }
+
     /// Adds words.
     pub fn say(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Text { text: text.into() });

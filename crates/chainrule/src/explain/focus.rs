@@ -10,10 +10,6 @@ const PATHS: usize = 8;
 /// How many of the largest numbers are named.
 const TOP: usize = 3;
 
-fn add(section: &mut Section, terms: Vec<Term>) {
-    terms.into_iter().for_each(|term| drop(section.push(term)));
-}
-
 impl Lines<'_> {
     /// The chain-rule path of one weight: its factors, their product, the update.
     pub fn path(&self, l: usize, j: usize, i: usize) -> Vec<Section> {
@@ -32,7 +28,7 @@ impl Lines<'_> {
                 Expr::Product(_) => delta.formula.clone(),
                 _ => delta.quantity(),
             });
-            add(&mut section, terms);
+            section.extend(terms);
             let input = self.input(l, i, s, When::Before);
             let slope = format!("dnet_{unit}/d{name}{tag}");
             let slope = section.push(Term::new(slope, Rule::InputSlope, l + 1, input.clone(), value(&input)));
@@ -56,7 +52,7 @@ impl Lines<'_> {
         if self.record.spec.layers[l].train_weights {
             let clipped =
                 self.gradient_norm().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
-            add(&mut update, self.update_weights(l, j, Some(i), clipped.as_ref()));
+            update.extend(self.update_weights(l, j, Some(i), clipped.as_ref()));
         } else {
             update.say(format!("The weights of layer {} are not trained: {name} stays.", l + 1));
         }
@@ -75,8 +71,8 @@ impl Lines<'_> {
         let law = if l + 1 == self.names.layers() { Law::Bp1 } else { Law::Bp2 };
         let mut backward = Section::new(format!("The error at {unit}"), law);
         for s in 0..self.record.n().min(PATHS) {
-            add(&mut forward, self.forward(l, j, s, When::Before));
-            add(&mut backward, self.error(l, j, s));
+            forward.extend(self.forward(l, j, s, When::Before));
+            backward.extend(self.error(l, j, s));
         }
         if self.record.n() > PATHS {
             forward.say(format!("The first {PATHS} of {} samples.", self.record.n()));
@@ -95,7 +91,7 @@ impl Lines<'_> {
                 summary(&format!("dE/dw_{unit}"), &of_gradient, (1, inputs), slopes, names),
             ],
         });
-        add(&mut gradient, self.bias_gradient(l, j));
+        gradient.extend(self.bias_gradient(l, j));
         vec![forward, backward, gradient]
     }
 

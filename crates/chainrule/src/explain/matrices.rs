@@ -74,6 +74,9 @@ impl Lines<'_> {
         let columns =
             if n == 1 { "one column, the sample".into() } else { format!("{n} columns, a sample each") };
         forward.say(format!("{inputs} inputs, {units} {} units; {columns}.", spec.activation));
+        if l > 0 && record.drops(l - 1) {
+            forward.say(format!("a({l}) is what the layer reads: after dropout."));
+        }
         let mut parts = vec![Ok(&z), Err("="), Ok(&w), Err("*"), Ok(&below)];
         // One bias for all units, or one each: a number per row.
         let b = params.b.iter().copied().cycle().take(units).collect::<Vec<f64>>();
@@ -112,19 +115,35 @@ impl Lines<'_> {
                 &[Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)],
             );
         } else {
-            let y = Numbers::turned("y", (units, n), &record.y);
+            let each = || (0..n).flat_map(|s| (0..units).map(move |j| (s, j)));
+            // What sample weights make of it: a factor for each column.
+            let weights = record.weights.as_ref().map(|weights| {
+                let of_each: Vec<f64> = each().map(|(s, _)| weights[s]).collect();
+                Numbers::turned("weight", (units, n), &of_each)
+            });
+            let weighted = |parts: Vec<Result<&Numbers, &str>>, section: &mut Section| {
+                let factor = weights.iter().flat_map(|weights| [Err("⊙"), Ok(weights)]);
+                equation(section, &parts.into_iter().chain(factor).collect::<Vec<_>>());
+            };
             if matches!(record.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. }) {
                 error.say(
                     "The derivative of the loss and that of the activation cancel: what remains is a - y.",
                 );
-                equation(&mut error, &[Ok(&delta), Err("="), Ok(&a), Err("-"), Ok(&y)]);
+                let smoothed: Vec<f64> =
+                    (0..n).flat_map(|s| self.targets(s)).filter_map(|y| y.value).collect();
+                let y = if smoothed.is_empty() { &record.y } else { &smoothed };
+                let off: Vec<f64> = layer.a.before.iter().zip(y).map(|(a, y)| a - y).collect();
+                let y = Numbers::turned("y", (units, n), y);
+                let off = Numbers::turned(format!("a({at}) - y"), (units, n), &off);
+                match &weights {
+                    None => equation(&mut error, &[Ok(&delta), Err("="), Ok(&a), Err("-"), Ok(&y)]),
+                    Some(_) => weighted(vec![Ok(&delta), Err("="), Ok(&off)], &mut error),
+                }
             } else {
-                let terms: Vec<f64> = (0..n)
-                    .flat_map(|s| (0..units).map(move |j| (s, j)))
-                    .map(|(s, j)| self.bp1(j, s).first().and_then(|term| term.value).unwrap_or(f64::NAN))
-                    .collect();
-                let loss_slope = Numbers::turned(format!("dE/da({at})"), (units, n), &terms);
-                equation(&mut error, &[Ok(&delta), Err("="), Ok(&loss_slope), Err("⊙"), Ok(&slope)]);
+                let slopes: Vec<f64> =
+                    each().filter_map(|(s, j)| self.bp1(j, s).first().and_then(|term| term.value)).collect();
+                let loss_slope = Numbers::turned(format!("dE/da({at})"), (units, n), &slopes);
+                weighted(vec![Ok(&delta), Err("="), Ok(&loss_slope), Err("⊙"), Ok(&slope)], &mut error);
             }
         }
 

@@ -129,8 +129,9 @@ impl Record {
         let before = trainer.snapshot();
         advance(trainer, before.progress.step + 1)?;
         let start = before.progress.position;
-        let samples = trainer.order[start..start + trainer.batch.len()].to_vec();
-        Self::of(trainer, &before, &trainer.batch, samples)
+        let set = trainer.sets.train.len();
+        let end = (start + trainer.config.batch_size.of(set)).min(set);
+        Self::of(trainer, &before, trainer.order[start..end].to_vec())
     }
 
     /// The step that `trainer` would make from where it stands, were these samples its batch.
@@ -167,24 +168,21 @@ impl Record {
         Ok(Self { config: trainer.config.clone(), set_size: set.len(), samples, learning_rate, ..record })
     }
 
-    fn of<T: Real>(
-        trainer: &Trainer<T>,
-        before: &Snapshot<T>,
-        batch: &Batch<T>,
-        samples: Vec<usize>,
-    ) -> Result<Self> {
+    fn of<T: Real>(trainer: &Trainer<T>, before: &Snapshot<T>, samples: Vec<usize>) -> Result<Self> {
         let (net, config) = (&trainer.net, &trainer.config);
         let layout = net.layout();
-        let (set_size, after) = (trainer.samples(), trainer.snapshot());
+        let (set, after) = (trainer.sets.train, trainer.snapshot());
+        let mut batch = Batch::new(set, net.spec().outputs(), samples.len());
+        batch.gather(set, config.coding, &config.class_weights, samples.iter().copied());
         let n = batch.total_weight();
         if n == 0.0 {
             let problem = format!("samples {samples:?} weigh nothing: there is no update");
-            return Err(Error::data(trainer.sets.train.name(), problem, "choose others"));
+            return Err(Error::data(set.name(), problem, "choose others"));
         }
         let mut ws = Workspace::new(net, batch.len(), config.threads);
         let mut rng = before.progress.dropout_rng.clone();
         net.forward_dropping(&before.params, batch.x(), &mut ws, &mut rng);
-        let loss = net.loss(batch, &mut ws);
+        let loss = net.loss(&batch, &mut ws);
         let mut sums = vec![T::default(); layout.len()];
         // Updated from the output down, every layer is carried back through once its weights are new.
         let carrying =
@@ -192,7 +190,7 @@ impl Record {
         net.backward(carrying, batch.x(), &mut ws, &mut sums);
         let mut given = sums.clone();
         for l in 0..layout.layers() {
-            config.regularize.add_penalties(layout, l, &before.params, &mut given, n, set_size);
+            config.regularize.add_penalties(layout, l, &before.params, &mut given, n, set.len());
         }
         config.regularize.clip(layout, &mut given, n);
         for sum in sums.iter_mut().chain(&mut given) {
@@ -201,7 +199,7 @@ impl Record {
         let mut ws_after = Workspace::new(net, batch.len(), config.threads);
         let mut rng = before.progress.dropout_rng.clone();
         net.forward_dropping(&after.params, batch.x(), &mut ws_after, &mut rng);
-        let loss_after = net.loss(batch, &mut ws_after);
+        let loss_after = net.loss(&batch, &mut ws_after);
 
         let of = |l, vector: &[T]| parameters(layout, l, vector);
         let layers = (0..layout.layers()).map(|l| LayerRecord {
@@ -214,12 +212,12 @@ impl Record {
             given: of(l, &given),
             state: state(trainer, before, &after, l),
         });
-        let penalty = |params| config.regularize.value(layout, params, set_size);
+        let penalty = |params| config.regularize.value(layout, params, set.len());
         Ok(Self {
             spec: net.spec().clone(),
             config: config.clone(),
             dtype: T::NAME,
-            set_size,
+            set_size: set.len(),
             step: after.progress.step,
             t: after.optimizer_steps,
             learning_rate: learning_rate(trainer, before),

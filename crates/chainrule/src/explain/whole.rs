@@ -1,9 +1,10 @@
 //! The whole derivation of one update of a small network, in the order of the mathematics.
 
-use super::derivation::{Law, Picture, Section};
+use super::derivation::{Law, Picture, Section, Term};
 use super::expr::{Expr, Quantity};
 use super::lines::{Lines, When};
 use crate::config::UpdateOrder;
+use crate::loss::Loss;
 use crate::optimizer::Optimizer;
 
 /// What is written out in full: at most this many parameters, and this many units over all samples.
@@ -27,10 +28,14 @@ impl Lines<'_> {
             vec![self.forward_section("Forward pass", When::Before), self.loss_section(When::Before)];
         let last = self.names.layers() - 1;
         let mut bp1 = Section::new("The error at the outputs", Law::Bp1);
+        if matches!(self.record.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. }) {
+            bp1.say(
+                "With these outputs and this loss the two factors cancel: summed over the outputs that net reaches, \
+                 dE/dout * dout/dnet is out - target.",
+            );
+        }
         self.for_samples(&mut bp1, |section, s| {
-            (0..self.names.units(last))
-                .flat_map(|j| self.bp1(j, s))
-                .for_each(|term| drop(section.push(term)));
+            section.extend((0..self.names.units(last)).flat_map(|j| self.bp1(j, s)));
         });
         sections.push(bp1);
         if self.record.config.update_order == UpdateOrder::OutputFirst {
@@ -69,15 +74,13 @@ impl Lines<'_> {
     fn forward_section(&self, title: &str, when: When) -> Section {
         let mut section = Section::new(title, Law::Forward);
         if when == When::After {
-            section.say(
-                "The same sample once more, with the new weights and biases."
-                    .replace("sample", if self.record.n() == 1 { "sample" } else { "samples" }),
-            );
+            let again = if self.record.n() == 1 { "The same sample" } else { "The same samples" };
+            section.say(format!("{again} once more, with the new weights and biases."));
         }
         self.for_samples(&mut section, |section, s| {
             for l in 0..self.names.layers() {
                 for j in 0..self.names.units(l) {
-                    self.forward(l, j, s, when).into_iter().for_each(|term| drop(section.push(term)));
+                    section.extend(self.forward(l, j, s, when));
                 }
             }
         });
@@ -92,14 +95,14 @@ impl Lines<'_> {
         let mut totals = Vec::new();
         for s in 0..self.record.n() {
             if when == When::Before {
-                self.targets(s).into_iter().for_each(|term| drop(section.push(term)));
+                section.extend(self.targets(s));
             }
             let terms = self.sample_loss(s, when);
-            totals.extend(terms.last().map(super::derivation::Term::quantity));
-            terms.into_iter().for_each(|term| drop(section.push(term)));
+            totals.extend(terms.last().map(Term::quantity));
+            section.extend(terms);
         }
-        self.batch_loss(when, &totals).into_iter().for_each(|term| drop(section.push(term)));
-        self.penalty(when).into_iter().for_each(|term| drop(section.push(term)));
+        section.extend(self.batch_loss(when, &totals));
+        section.extend(self.penalty(when));
         section
     }
 
@@ -115,9 +118,7 @@ impl Lines<'_> {
                 .say("In this update order it passes through the new weights: this is not gradient descent.");
         }
         self.for_samples(&mut section, |section, s| {
-            (0..self.names.units(l))
-                .flat_map(|j| self.bp2(l, j, s))
-                .for_each(|term| drop(section.push(term)));
+            section.extend((0..self.names.units(l)).flat_map(|j| self.bp2(l, j, s)));
         });
         section
     }
@@ -131,7 +132,7 @@ impl Lines<'_> {
         if spec.train_weights {
             for j in 0..self.names.units(l) {
                 for i in 0..self.names.inputs(l) {
-                    self.weight_gradient(l, j, i).into_iter().for_each(|term| drop(section.push(term)));
+                    section.extend(self.weight_gradient(l, j, i));
                 }
             }
         } else {
@@ -139,7 +140,7 @@ impl Lines<'_> {
         }
         if spec.train_bias {
             for j in 0..self.names.biases(l) {
-                self.bias_gradient(l, j).into_iter().for_each(|term| drop(section.push(term)));
+                section.extend(self.bias_gradient(l, j));
             }
         } else if self.names.biases(l) > 0 {
             section.say(format!("The biases of layer {} are not trained.", l + 1));
@@ -160,15 +161,15 @@ impl Lines<'_> {
         }
         let norm = self.gradient_norm();
         let clipped = norm.as_ref().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
-        norm.into_iter().for_each(|(_, term)| drop(section.push(term)));
+        section.extend(norm.map(|(_, term)| term));
         for &l in layers {
             for j in 0..self.names.units(l) {
                 let terms = self.update_weights(l, j, None, clipped.as_ref());
-                terms.into_iter().for_each(|term| drop(section.push(term)));
+                section.extend(terms);
             }
             for j in 0..self.names.biases(l) {
                 let terms = self.update_bias(l, j, clipped.as_ref());
-                terms.into_iter().for_each(|term| drop(section.push(term)));
+                section.extend(terms);
             }
         }
         section
