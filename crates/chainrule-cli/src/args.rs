@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::explain::args::ExplainArgs;
 use crate::flags::RunFlags;
 
 /// Trains fully-connected networks on a CPU, and shows its work.
@@ -26,6 +27,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Show the layers, shapes and parameters of a model or run
     Inspect(InspectArgs),
+    /// Write out an update with every number: forward, loss, the four equations, the new weights
+    Explain(ExplainArgs),
     /// Check the gradients of a recipe or model against finite differences
     Check(CheckArgs),
     /// Train the published systems again and compare the figures

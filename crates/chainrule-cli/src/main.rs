@@ -14,6 +14,7 @@ mod bench;
 mod check;
 mod data;
 mod eval;
+mod explain;
 mod inspect;
 mod man;
 mod predict;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -21,6 +21,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     recipe!("xor"),
     recipe!("mazur"),
     recipe!("mazur-sequential"),
+    recipe!("two-three-one"),
     recipe!("two-layer-net"),
     recipe!("nielsen-30"),
     recipe!("nielsen-100-quadratic"),

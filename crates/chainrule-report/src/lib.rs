@@ -17,6 +17,8 @@
 
 /// Line charts of a run's history, as SVG.
 pub mod chart;
+/// An update written out: as text, Markdown and HTML.
+pub mod derivation;
 /// Bitmaps, and bitmaps as inline PNG.
 pub mod image;
 /// The HTML page made from a [`run::RunReport`].

@@ -94,7 +94,7 @@ pub(crate) fn unknown_name(setting: &str, found: &str, names: &[&str]) -> Error 
 }
 
 /// Levenshtein's distance: insertions, deletions and replacements between two words.
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
         let mut diagonal = row[0];

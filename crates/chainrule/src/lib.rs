@@ -27,6 +27,7 @@
 //! | [`evaluate`], [`metrics`] | answers and what they are worth |
 //! | [`predictor`] | answers as fast as they can be had |
 //! | [`observer`] | who watches a run |
+//! | [`explain`] | an update, written out with every number |
 //! | [`reduce`] | sums over machines |
 //! | [`rng`] | seeded streams of random numbers |
 //! | [`error`] | what can go wrong |
@@ -58,6 +59,7 @@ pub mod evaluate;
 pub mod metrics;
 pub mod predictor;
 pub mod observer;
+pub mod explain;
 pub mod reduce;
 pub mod rng;
 pub mod error;
