@@ -11,6 +11,7 @@ mod setup;
 
 // A subcommand each.
 mod check;
+mod compare;
 mod data;
 mod eval;
 mod inspect;
@@ -24,6 +25,7 @@ mod train;
 mod terminal;
 
 // What a run writes and shows.
+mod diagnosis;
 mod finish;
 mod report;
 mod run_folder;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Recipes(args) => recipes::run(&args),
         Command::Data(args) => data::run(&args),

@@ -90,6 +90,7 @@ pub fn page<T: Real>(
     Ok(html(&RunReport {
         title: format!("{data}: {}, {} epochs", spec.sizes(), trainer.progress().history.len()),
         summary: headline.to_vec(),
+        findings: Vec::new(),
         choices: resolved.choices.clone(),
         conventions: conventions.to_vec(),
         layers: layers.collect(),

@@ -8,6 +8,8 @@ pub struct RunReport {
     pub title: String,
     /// Headline figures, name and value: test accuracy, loss, time, parameters.
     pub summary: Vec<(String, String)>,
+    /// What is wrong with the run, and on what number that rests.
+    pub findings: Vec<FindingRow>,
     /// Sentences on what the program chose by itself.
     pub choices: Vec<String>,
     /// Conventions in force, name and statement: loss reduction, factor 1/2, weight orientation, L2 scaling.
@@ -36,6 +38,23 @@ pub struct RunReport {
     pub first_layer: Vec<Bitmap>,
     /// How many units the first layer has.
     pub first_layer_total: usize,
+}
+
+/// Something wrong with a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FindingRow {
+    /// The rule and the place: `saturated units, layer 0`.
+    pub name: String,
+    /// What was measured and its value: `share of units with |f'(z)| < 0.001: 0.98`.
+    pub measured: String,
+    /// The threshold it is beyond.
+    pub threshold: String,
+    /// What else was measured that belongs to it.
+    pub evidence: String,
+    /// What it means.
+    pub meaning: String,
+    /// What to try.
+    pub advice: String,
 }
 
 /// One layer of the network.

@@ -25,6 +25,7 @@
 //! | [`step`], [`train`] | one step; all of them |
 //! | [`evaluate`], [`metrics`] | answers and what they are worth |
 //! | [`observer`] | who watches a run |
+//! | [`diagnose`] | what goes wrong in it, and on what number that rests |
 //! | [`reduce`] | sums over machines |
 //! | [`rng`] | seeded streams of random numbers |
 //! | [`error`] | what can go wrong |
@@ -54,6 +55,7 @@ pub mod train;
 pub mod evaluate;
 pub mod metrics;
 pub mod observer;
+pub mod diagnose;
 pub mod reduce;
 pub mod rng;
 pub mod error;
