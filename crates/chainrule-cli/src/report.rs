@@ -10,7 +10,8 @@ use chainrule_report::{
     Bitmap, ClassRow, Confusion, Curve, LayerRow, Mistake, RunReport, Scale, choose_scale, html, line_chart,
 };
 
-use crate::finish::Measured;
+use crate::diagnosis;
+use crate::finish::{Measured, Summary};
 
 /// Mistakes shown.
 const MISTAKES: usize = 48;
@@ -56,12 +57,12 @@ pub fn accuracy_chart(curves: &[Curve]) -> String {
 pub fn page<T: Real>(
     trainer: &Trainer<T>,
     prepared: &Prepared,
-    test: Option<&Measured>,
+    summary: &Summary,
     headline: &[(String, String)],
-    conventions: &[(String, String)],
     loss: Vec<Curve>,
     accuracy: Vec<Curve>,
 ) -> Result<String> {
+    let test = summary.test.as_ref();
     let (spec, layout) = (trainer.network().spec(), trainer.network().layout());
     let resolved = &prepared.resolved;
     let layers = spec.layers.iter().enumerate().map(|(l, layer)| LayerRow {
@@ -90,9 +91,9 @@ pub fn page<T: Real>(
     Ok(html(&RunReport {
         title: format!("{data}: {}, {} epochs", spec.sizes(), trainer.progress().history.len()),
         summary: headline.to_vec(),
-        findings: Vec::new(),
+        findings: summary.findings.iter().map(|f| diagnosis::row(f, prepared.train.class_names())).collect(),
         choices: resolved.choices.clone(),
-        conventions: conventions.to_vec(),
+        conventions: summary.conventions.clone(),
         layers: layers.collect(),
         config_toml: to_toml(&resolved.settings)?,
         loss,

@@ -101,10 +101,12 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
         evaluated_train: resolved.config.evaluate_train,
         validation: prepared.validation.is_some(),
     };
-    let past = trainer.progress().clone();
     let mut watch =
-        Watch::new(folder.clone(), columns, extra, &past, args.checkpoint_every, stop, args.quiet)?;
+        Watch::new(folder.clone(), columns, extra, &trainer, args.checkpoint_every, stop, args.quiet)?;
     let ending = trainer.run(&mut watch);
+    if let (Err(error @ chainrule::Error::NonFinite { .. }), true) = (&ending, show) {
+        watch.explain(&trainer, error);
+    }
     let closed = watch.close();
     let shown = folder.path().display();
     let resume = format!("chainrule train --resume {shown}");

@@ -47,7 +47,7 @@ pub fn print(
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&table.json(plan, &shown.to_string()))?)?;
     } else if !args.quiet {
-        let (header, rows) = table.texts();
+        let (header, rows) = table.texts(true);
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         let numbers: Vec<usize> = (1..header.len() - 1).collect();
         writeln!(out, "{}", terminal::table(&header, rows, &numbers))?;
@@ -98,7 +98,7 @@ fn page(
     outcomes: &[Outcome],
     charts: Vec<NamedChart>,
 ) -> Result<ComparisonReport> {
-    let (header, rows) = table.texts();
+    let (header, rows) = table.texts(false);
     let mut rows: Vec<ComparisonRow> =
         rows.into_iter().map(|cells| ComparisonRow { cells, best: false }).collect();
     let mut summary = vec![

@@ -191,17 +191,27 @@ impl Table<'_> {
         rules.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
-    /// Header and rows as text. The last column is the diagnosis.
-    pub fn texts(&self) -> (Vec<String>, Vec<Vec<String>>) {
-        let mut header = vec!["combination".to_string(), "runs".into()];
-        header.extend(self.columns.iter().map(|column| column.name.clone()));
+    /// Header and rows as text; the last column is the diagnosis. What is the same in all rows is left out; so are, if
+    /// `brief`, losses beside accuracies.
+    pub fn texts(&self, brief: bool) -> (Vec<String>, Vec<Vec<String>>) {
+        let worth = |column: &&Column| {
+            let same = column.means.windows(2).all(|pair| pair[0] == pair[1]);
+            let loss = self.watched.accuracy && column.name.ends_with("loss");
+            !(brief && loss) && !(same && column.name == "epochs")
+        };
+        let columns: Vec<&Column> = self.columns.iter().filter(worth).collect();
+        let runs = self.rows.windows(2).any(|pair| pair[0].runs.len() != pair[1].runs.len());
+        let mut header = vec!["combination".to_string()];
+        header.extend(runs.then(|| "runs".into()));
+        header.extend(columns.iter().map(|column| column.name.clone()));
         header.push("diagnosis".into());
         let row = |(at, row): (usize, &Row)| {
-            let mut cells = vec![row.label.clone(), row.runs.len().to_string()];
-            let text = |column: &Column| {
+            let mut cells = vec![row.label.clone()];
+            cells.extend(runs.then(|| row.runs.len().to_string()));
+            let text = |column: &&Column| {
                 column.means[at].map_or("–".into(), |mean| mean.text(column.percent, row.runs.len()))
             };
-            cells.extend(self.columns.iter().map(text));
+            cells.extend(columns.iter().map(text));
             cells.push(self.diagnosis(at));
             cells
         };
@@ -210,7 +220,7 @@ impl Table<'_> {
 
     /// `comparison.md`
     pub fn markdown(&self) -> String {
-        let (header, rows) = self.texts();
+        let (header, rows) = self.texts(false);
         let line = |cells: &[String]| {
             format!("| {} |\n", cells.iter().map(|c| c.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
         };

@@ -41,7 +41,7 @@ fn table(report: &ComparisonReport) -> Option<Markup> {
     }
     let last = report.header.len().saturating_sub(1);
     let table = html! {
-        table.wide {
+        table.wide.figures {
             caption.unseen { "Final and best figures of each combination" }
             thead {
                 tr {

@@ -21,8 +21,10 @@ pub struct DataFigures {
     pub same_label_as_before: Option<f64>,
     /// What that share would be in a random order.
     pub same_label_at_random: Option<f64>,
+    /// Names of the classes.
+    pub classes: Vec<String>,
     /// Samples per class.
-    pub classes: Vec<usize>,
+    pub class_samples: Vec<usize>,
 }
 
 impl DataFigures {
@@ -49,13 +51,14 @@ impl DataFigures {
             ..Self::default()
         };
         if let Some(labels) = data.labels() {
-            figures.classes = vec![0; data.class_names().len()];
-            labels.iter().for_each(|&label| figures.classes[label as usize] += 1);
+            figures.classes = data.class_names().to_vec();
+            figures.class_samples = vec![0; figures.classes.len()];
+            labels.iter().for_each(|&label| figures.class_samples[label as usize] += 1);
             let n = labels.len() as f64;
             let repeats = labels.windows(2).filter(|pair| pair[0] == pair[1]).count() as f64;
             figures.same_label_as_before = Some(repeats / (n - 1.0).max(1.0));
             figures.same_label_at_random =
-                Some(figures.classes.iter().map(|&c| (c as f64 / n).powi(2)).sum());
+                Some(figures.class_samples.iter().map(|&c| (c as f64 / n).powi(2)).sum());
         }
         figures
     }

@@ -39,7 +39,10 @@ pub fn diagnose(
     findings.extend((0..spec.layers.len()).filter_map(|l| layers::exploding_gradient(&run, l)));
     findings.extend(layers::stuck_outputs(&run));
     findings.extend(curves::learning_rate_too_large(&run));
-    findings.extend(curves::learning_rate_too_small(&run));
+    // What holds gradients back also keeps steps small: then the learning rate is not the cause.
+    if findings.is_empty() {
+        findings.extend(curves::learning_rate_too_small(&run));
+    }
     findings.extend(curves::label_order(&run));
     findings.extend(curves::classes_never_predicted(&run));
     findings.extend(curves::overfitting(&run));

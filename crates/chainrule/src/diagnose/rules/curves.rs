@@ -120,7 +120,7 @@ pub(super) fn learning_rate_too_small(run: &Run) -> Option<Finding> {
 }
 
 /// Running accuracy above that with the epoch's final weights, on training samples.
-const AHEAD: f64 = 0.25;
+const AHEAD: f64 = 0.15;
 /// Repeated labels above what a random order would have.
 const REPEATED: f64 = 0.2;
 
@@ -130,14 +130,12 @@ pub(super) fn label_order(run: &Run) -> Option<Finding> {
     if run.config.order != Order::File || same <= random + REPEATED {
         return None;
     }
-    let ahead = |m: &Measurement| -> Option<(f64, &EpochRecord)> {
-        let record = run.progress.history.iter().find(|record| record.step == m.step)?;
-        Some((record.train.accuracy? - m.accuracy?, record))
-    };
-    // The last such epoch: the accuracy is what is shown at the end.
-    let found = |m: &&Measurement| ahead(m).is_some_and(|(gap, _)| gap > AHEAD);
-    let m = run.record.trained().rev().find(found)?;
-    let (gap, record) = ahead(m)?;
+    let m = run.record.trained().last()?;
+    let record = run.progress.history.iter().find(|record| record.step == m.step)?;
+    let gap = record.train.accuracy? - m.accuracy?;
+    if !(gap > AHEAD) {
+        return None;
+    }
     let test = record.test.and_then(|test| test.accuracy);
     let test = test.map_or(String::new(), |test| format!(", {} on the test set", percent(test)));
     Some(Finding {
@@ -158,31 +156,42 @@ pub(super) fn label_order(run: &Run) -> Option<Finding> {
     })
 }
 
-/// A class with at least so many samples in the training set that no sample of the probe is answered with.
+/// A class counts if it has at least so many samples, and at least this part of an equal share.
 const SAMPLES: usize = 20;
-/// Its share of the training set is at least this part of an equal share.
 const FREQUENT: f64 = 0.25;
+/// Names shown.
+const NAMES: usize = 12;
 
-pub(super) fn classes_never_predicted(run: &Run) -> Vec<Finding> {
-    let Some(m) = run.record.last().filter(|m| run.progress.ending.is_some() && m.step > 0) else {
-        return vec![];
-    };
-    let classes = &run.record.data.classes;
-    let total: usize = classes.iter().sum();
-    let least = (FREQUENT * total as f64 / classes.len().max(1) as f64).max(SAMPLES as f64);
-    let of = m.answers.iter().sum::<usize>();
-    let never =
-        m.answers.iter().zip(classes).enumerate().filter(|&(_, (&a, &n))| a == 0 && n as f64 >= least);
-    let found = never.map(|(class, (_, &samples))| Finding {
+pub(super) fn classes_never_predicted(run: &Run) -> Option<Finding> {
+    let m = run.record.last().filter(|m| run.progress.ending.is_some() && m.step > 0)?;
+    let (names, samples) = (&run.record.data.classes, &run.record.data.class_samples);
+    let equal = samples.iter().sum::<usize>() as f64 / samples.len().max(1) as f64;
+    let counts = |n: usize| n >= SAMPLES && n as f64 >= FREQUENT * equal;
+    let never: Vec<usize> = (0..m.answers.len().min(samples.len()))
+        .filter(|&class| m.answers[class] == 0 && counts(samples[class]))
+        .collect();
+    let &first = never.first()?;
+    let shown: Vec<String> = never.iter().take(NAMES).map(|&class| format!("'{}'", names[class])).collect();
+    let more = if never.len() > NAMES { ", …" } else { "" };
+    let often = crate::metrics::argmax(&m.answers);
+    Some(Finding {
         rule: Rule::ClassNeverPredicted,
-        place: Place::Class(class),
+        place: if never.len() == 1 { Place::Class(first) } else { Place::Run },
         step: m.step,
-        quantity: format!("answers with this class among those for {of} training samples"),
-        value: 0.0,
-        threshold: 1.0,
-        evidence: format!("{samples} of {total} training samples are of this class"),
-    });
-    found.collect()
+        quantity: format!(
+            "classes of {} that no training sample of the probe is answered with",
+            samples.len()
+        ),
+        value: never.len() as f64,
+        threshold: 0.0,
+        evidence: format!(
+            "never {}{more}; {} of {} answers are '{}'",
+            shown.join(", "),
+            m.answers[often],
+            m.answers.iter().sum::<usize>(),
+            names[often]
+        ),
+    })
 }
 
 /// The loss on held-out samples has risen to this many times its lowest.

@@ -124,9 +124,10 @@ pub(super) fn vanishing_gradient(run: &Run, l: usize) -> Option<Finding> {
         value: ratio(at),
         threshold: VANISHED,
         evidence: format!(
-            "norm {}, of the output layer {}",
+            "norm {}, of the output layer {}; over that of the output layer when last measured {}",
             figure(at.layers[l].gradient_norm),
-            figure(at.layers.last()?.gradient_norm)
+            figure(at.layers.last()?.gradient_norm),
+            figure(ratio(run.record.last()?))
         ),
     })
 }
