@@ -2,6 +2,7 @@
 
 mod halving;
 mod inside;
+mod markdown;
 mod meter;
 mod one;
 mod outcome;
@@ -50,7 +51,8 @@ pub fn run(args: &CompareArgs) -> Result<()> {
         }
     };
     let jobs = plan.jobs();
-    let threads = setup::threads(None);
+    let asked = args.flags.table()?.get("threads").and_then(toml::Value::as_integer);
+    let threads = setup::threads(asked.and_then(|asked| usize::try_from(asked).ok())).max(1);
     work::start(jobs.len(), threads)?;
     if !args.quiet {
         show::begin(&plan, jobs.len(), threads, &folder);

@@ -36,7 +36,7 @@ pub fn curves(history: &[EpochRecord]) -> (Vec<Curve>, Vec<Curve>) {
             [(&mut loss, points(|score| Some(score.loss))), (&mut accuracy, points(|score| score.accuracy))]
         {
             if !points.is_empty() {
-                curves.push(Curve { name: name.into(), points });
+                curves.push(Curve::new(name, points));
             }
         }
     }

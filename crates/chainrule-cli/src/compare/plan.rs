@@ -171,7 +171,8 @@ impl Plan {
             _ => {}
         }
         lay_over(&mut table, over);
-        Ok(settings_of(table, &format!("--vary {}", self.label(job.combination)))?)
+        let settings = settings_of(table, &format!("--vary {}", self.label(job.combination)));
+        settings.map_err(|error| Usage(error.into()).into())
     }
 
     /// Data and settings of a run, with so many threads for its products.
@@ -181,15 +182,22 @@ impl Plan {
         prepare_fold(&settings, fold).map_err(setup::refused)
     }
 
+    /// An error of usage with the combination that it belongs to.
+    fn blame(&self, combination: usize, error: anyhow::Error) -> anyhow::Error {
+        if self.vary.is_empty() || !error.is::<Usage>() {
+            return error;
+        }
+        Usage(error.context(format!("--vary {}", self.label(combination)))).into()
+    }
+
     /// Every combination must be possible, before the first is run. The data is read once.
     fn check(&self) -> Result<()> {
         let jobs = self.jobs();
-        let first = self.prepare(jobs[0], 1)?;
+        let first = self.prepare(jobs[0], 1).map_err(|error| self.blame(0, error))?;
         for combination in 1..self.combinations.len() {
-            let settings = self.settings(Job { combination, ..jobs[0] });
-            let settings = settings.map_err(|error| anyhow::Error::new(Usage(error)))?;
+            let settings = self.settings(Job { combination, ..jobs[0] })?;
             let resolved = settings.resolve(&first.train).map_err(|error| setup::refused(error.into()));
-            resolved.with_context(|| format!("--vary {}", self.label(combination)))?;
+            resolved.map_err(|error| self.blame(combination, error))?;
         }
         Ok(())
     }

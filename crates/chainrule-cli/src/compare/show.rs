@@ -9,9 +9,10 @@ use chainrule_report::{
 };
 
 use super::inside;
+use super::markdown;
 use super::outcome::{Outcome, Set, State, Watched};
 use super::plan::{Job, Plan};
-use super::table::{Row, Table, runs_csv, table};
+use super::table::{Mean, Row, Table, runs_csv, table};
 use crate::args::CompareArgs;
 use crate::run_folder::RunFolder;
 use crate::terminal::{self, count};
@@ -22,7 +23,6 @@ pub fn write(plan: &Plan, jobs: &[Job], outcomes: &[Outcome], folder: &RunFolder
     let table = table(plan, jobs, outcomes);
     folder.write("comparison.csv", &table.csv(plan)?)?;
     folder.write("runs.csv", &runs_csv(plan, jobs, outcomes)?)?;
-    folder.write("comparison.md", &table.markdown())?;
     let document = table.json(plan, &folder.path().display().to_string());
     folder.write("comparison.json", &(serde_json::to_string_pretty(&document)? + "\n"))?;
     let charts = charts(&table);
@@ -30,7 +30,9 @@ pub fn write(plan: &Plan, jobs: &[Job], outcomes: &[Outcome], folder: &RunFolder
         let file = chart.name.to_lowercase().replace(' ', "-") + ".svg";
         folder.write(&file, &line_chart(&chart.name, "epoch", &chart.name, chart.scale, &chart.curves))?;
     }
-    folder.write("report.html", &comparison_html(&page(plan, &table, outcomes, charts)?))
+    let page = page(plan, &table, outcomes, charts)?;
+    folder.write("comparison.md", &markdown::page(&page))?;
+    folder.write("report.html", &comparison_html(&page))
 }
 
 /// Prints the table, or the JSON document.
@@ -66,7 +68,7 @@ fn charts(table: &Table) -> Vec<NamedChart> {
     for set in [Set::Train, Set::Validation, Set::Test] {
         for accuracy in [true, false] {
             let watched = Watched { set, accuracy };
-            let curve = |row: &Row| Curve::new(&row.label, mean_curve(row, watched));
+            let curve = |row: &Row| mean_curve(row, watched);
             let curves: Vec<Curve> =
                 table.rows.iter().map(curve).filter(|curve| curve.points.len() > 1).collect();
             if curves.is_empty() {
@@ -81,15 +83,22 @@ fn charts(table: &Table) -> Vec<NamedChart> {
     charts
 }
 
-/// The mean over the runs that came as far, by epoch.
-fn mean_curve(row: &Row, watched: Watched) -> Vec<(f64, f64)> {
+/// The mean over the runs that came as far, by epoch, and their deviation as a band.
+fn mean_curve(row: &Row, watched: Watched) -> Curve {
+    let mut curve = Curve::new(&row.label, Vec::new());
     let epochs = row.runs.iter().map(|run| run.history.len()).max().unwrap_or(0);
-    let at = |epoch: usize| {
+    for epoch in 0..epochs {
         let values: Vec<f64> =
             row.runs.iter().filter_map(|run| watched.of(run.history.get(epoch)?)).collect();
-        (!values.is_empty()).then(|| (epoch as f64, values.iter().sum::<f64>() / values.len() as f64))
-    };
-    (0..epochs).filter_map(at).collect()
+        if let Some(mean) = Mean::of(&values) {
+            curve.points.push((epoch as f64, mean.mean));
+            curve.spread.push(mean.deviation.unwrap_or(0.0));
+        }
+    }
+    if row.runs.len() < 2 {
+        curve.spread.clear();
+    }
+    curve
 }
 
 fn page(
@@ -138,7 +147,7 @@ fn notes(plan: &Plan, table: &Table) -> Vec<String> {
     if runs > 1 {
         let folds = if plan.folds.is_some() { " and folds" } else { "" };
         notes.push(format!(
-            "Mean ± standard deviation over {} with different seeds{folds}; curves are means.",
+            "Mean ± standard deviation over {} with different seeds{folds}; curves are means, with the deviation as a band.",
             count(runs, "run")
         ));
     }

@@ -218,28 +218,6 @@ impl Table<'_> {
         (header, self.rows.iter().enumerate().map(row).collect())
     }
 
-    /// `comparison.md`
-    pub fn markdown(&self) -> String {
-        let (header, rows) = self.texts(false);
-        let line = |cells: &[String]| {
-            format!("| {} |\n", cells.iter().map(|c| c.replace('|', "\\|")).collect::<Vec<_>>().join(" | "))
-        };
-        let rule: Vec<String> = header
-            .iter()
-            .enumerate()
-            .map(|(at, _)| if at == 0 || at + 1 == header.len() { "---" } else { "---:" }.into())
-            .collect();
-        let mut text = line(&header) + &line(&rule);
-        for (at, row) in rows.iter().enumerate() {
-            let mut row = row.clone();
-            if self.best == Some(at) {
-                row[0] = format!("**{}**", row[0]);
-            }
-            text += &line(&row);
-        }
-        text
-    }
-
     /// `comparison.csv`: numbers as they are, a column of deviations beside each.
     pub fn csv(&self, plan: &Plan) -> anyhow::Result<String> {
         let mut out = csv::Writer::from_writer(Vec::new());

@@ -173,7 +173,7 @@ pub(super) fn classes_never_predicted(run: &Run) -> Option<Finding> {
     let &first = never.first()?;
     let shown: Vec<String> = never.iter().take(NAMES).map(|&class| format!("'{}'", names[class])).collect();
     let more = if never.len() > NAMES { ", …" } else { "" };
-    let often = crate::metrics::argmax(&m.answers);
+    let (often, answers) = (crate::metrics::argmax(&m.answers), m.answers.iter().sum::<usize>());
     Some(Finding {
         rule: Rule::ClassNeverPredicted,
         place: if never.len() == 1 { Place::Class(first) } else { Place::Run },
@@ -185,10 +185,9 @@ pub(super) fn classes_never_predicted(run: &Run) -> Option<Finding> {
         value: never.len() as f64,
         threshold: 0.0,
         evidence: format!(
-            "never {}{more}; {} of {} answers are '{}'",
+            "never {}{more}; {} of {answers} answers are '{}'",
             shown.join(", "),
             m.answers[often],
-            m.answers.iter().sum::<usize>(),
             names[often]
         ),
     })
@@ -199,7 +198,7 @@ const RISEN_AGAIN: f64 = 1.5;
 /// Accuracy on training samples above that on held-out ones.
 const GAP: f64 = 0.1;
 /// For targets without accuracy: the held-out loss over the training loss.
-const APART: f64 = 10.0;
+const APART: f64 = 5.0;
 
 pub(super) fn overfitting(run: &Run) -> Option<Finding> {
     if run.config.early_stopping.is_some() {
