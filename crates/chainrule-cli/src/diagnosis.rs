@@ -5,46 +5,58 @@ use chainrule_report::FindingRow;
 
 use crate::terminal::figure;
 
-/// `saturated units, layer 1`; classes have their names.
-pub fn name(finding: &Finding, classes: &[String]) -> String {
-    let place = match finding.place {
+/// `layer 1`, `class 'seven'`; empty for the whole run.
+fn place(finding: &Finding, classes: &[String]) -> String {
+    match finding.place {
         Place::Class(class) => {
             classes.get(class).map_or(finding.place_text(), |name| format!("class '{name}'"))
         }
         _ => finding.place_text(),
-    };
-    if place.is_empty() { finding.rule.name().into() } else { format!("{}, {place}", finding.rule.name()) }
-}
-
-/// `share of … 0.98 after step 0`
-pub fn measured(finding: &Finding) -> String {
-    let when =
-        if finding.step == 0 { "before training".into() } else { format!("after step {}", finding.step) };
-    format!("{}: {} {when}", finding.quantity, figure(finding.value))
-}
-
-/// A finding as a page shows it.
-pub fn row(finding: &Finding, classes: &[String]) -> FindingRow {
-    FindingRow {
-        name: name(finding, classes),
-        measured: measured(finding),
-        threshold: figure(finding.threshold),
-        evidence: finding.evidence.clone(),
-        meaning: finding.rule.meaning().into(),
-        advice: finding.rule.advice().into(),
     }
 }
 
-/// A finding as a warning of one line.
+/// `share of units …: 0.98 before training (threshold 0.5)`
+fn measured(finding: &Finding) -> String {
+    let when =
+        if finding.step == 0 { "before training".into() } else { format!("after step {}", finding.step) };
+    let (value, threshold) = (figure(finding.value), figure(finding.threshold));
+    format!("{}: {value} {when} (threshold {threshold})", finding.quantity)
+}
+
+/// A finding with all that was measured, in a line.
+pub fn case(finding: &Finding, classes: &[String]) -> String {
+    let place = place(finding, classes);
+    let mut text =
+        if place.is_empty() { measured(finding) } else { format!("{place}: {}", measured(finding)) };
+    if !finding.evidence.is_empty() {
+        text += &format!("; {}", finding.evidence);
+    }
+    text
+}
+
+/// Findings as a page shows them: the places of a rule together.
+pub fn rows(findings: &[(Rule, String)]) -> Vec<FindingRow> {
+    let mut rows: Vec<FindingRow> = Vec::new();
+    for (rule, case) in findings {
+        match rows.iter_mut().find(|row| row.name == rule.name()) {
+            Some(row) => row.cases.push(case.clone()),
+            None => rows.push(FindingRow {
+                name: rule.name().into(),
+                cases: vec![case.clone()],
+                meaning: rule.meaning().into(),
+                advice: rule.advice().into(),
+            }),
+        }
+    }
+    rows
+}
+
+/// A finding as a warning.
 pub fn warning(finding: &Finding, classes: &[String]) -> String {
-    format!(
-        "warning: {}: {} (threshold {}); {}. Try: {}",
-        name(finding, classes),
-        measured(finding),
-        figure(finding.threshold),
-        finding.rule.meaning(),
-        finding.rule.advice()
-    )
+    let place = place(finding, classes);
+    let place = if place.is_empty() { place } else { format!(", {place}") };
+    let (rule, measured) = (finding.rule, measured(finding));
+    format!("warning: {}{place}: {measured}; {}. Try: {}", rule.name(), rule.meaning(), rule.advice())
 }
 
 /// Those of `now` whose rule and place are not among `said` yet; they are added.

@@ -74,6 +74,9 @@ pub fn page<T: Real>(
         bias: bias_text(layer.bias).into(),
         parameters: layout.layer(l).len(),
     });
+    let findings = summary.findings.iter();
+    let findings: Vec<_> =
+        findings.map(|f| (f.rule, diagnosis::case(f, prepared.train.class_names()))).collect();
     let data = resolved.settings.data.as_deref().unwrap_or("data");
     let classification = test.and_then(|test| test.classification.as_ref());
     let (mistakes, mistakes_total) = match (test, &prepared.test) {
@@ -91,7 +94,7 @@ pub fn page<T: Real>(
     Ok(html(&RunReport {
         title: format!("{data}: {}, {} epochs", spec.sizes(), trainer.progress().history.len()),
         summary: headline.to_vec(),
-        findings: summary.findings.iter().map(|f| diagnosis::row(f, prepared.train.class_names())).collect(),
+        findings: diagnosis::rows(&findings),
         choices: resolved.choices.clone(),
         conventions: summary.conventions.clone(),
         layers: layers.collect(),

@@ -1,6 +1,6 @@
 use axis::Axis;
 use kuva::backend::svg::SvgBackend;
-use kuva::plot::{BandPlot, LinePlot, ScatterPlot};
+use kuva::plot::{BandPlot, LinePlot, LineStyle, ScatterPlot};
 use kuva::render::plots::Plot;
 use kuva::render::render::render_multiple;
 pub(crate) use look::Look;
@@ -124,8 +124,12 @@ pub(crate) fn render(chart: &Chart<'_>) -> String {
             let dots = ScatterPlot::new().with_data(points.clone()).with_color(colour.clone()).with_size(3.0);
             plots.push(Plot::Scatter(dots));
         }
-        legend.push(look::entry(&curve.name, &colour));
-        plots.push(Plot::Line(LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0)));
+        legend.push(look::entry(&curve.name, &colour, look::dash(i)));
+        let line = LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0);
+        plots.push(Plot::Line(match look::dash(i) {
+            Some(dash) => line.with_line_style(LineStyle::Custom(dash)),
+            None => line,
+        }));
     }
     if plots.is_empty() {
         plots.push(Plot::Line(LinePlot::new().with_color("none")));

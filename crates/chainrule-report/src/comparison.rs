@@ -33,6 +33,8 @@ pub struct ComparisonReport {
 pub struct ComparisonRow {
     /// Its cells, the first its name.
     pub cells: Vec<String>,
+    /// What is wrong with it, in a few words; may be empty.
+    pub diagnosis: String,
     /// Whether it was found to be the best.
     pub best: bool,
 }

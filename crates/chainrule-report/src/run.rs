@@ -43,14 +43,10 @@ pub struct RunReport {
 /// Something wrong with a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FindingRow {
-    /// The rule and the place: `saturated units, layer 0`.
+    /// What it is: `saturated units`.
     pub name: String,
-    /// What was measured and its value: `share of units with |f'(z)| < 0.001: 0.98`.
-    pub measured: String,
-    /// The threshold it is beyond.
-    pub threshold: String,
-    /// What else was measured that belongs to it.
-    pub evidence: String,
+    /// Where, the number measured, its threshold, and what belongs to it; one for each place.
+    pub cases: Vec<String>,
     /// What it means.
     pub meaning: String,
     /// What to try.

@@ -4,8 +4,7 @@ use chainrule::diagnose::{LayerFigures, Measurement};
 use chainrule_report::{Curve, NamedChart, Scale, TextTable, choose_scale};
 
 use super::outcome::Outcome;
-use super::table::{Row, Table};
-use crate::terminal::figure;
+use super::table::{Row, Table, short};
 
 /// Layers whose gradients are drawn.
 const LAYERS: usize = 4;
@@ -48,7 +47,7 @@ pub fn table(table: &Table) -> TextTable {
             });
             let percent =
                 |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share));
-            let number = |value: Option<f64>| value.map_or("–".into(), short);
+            let number = |value: Option<f64>| value.map_or("–".into(), |value| short(value, 3));
             let units = row.runs[0].record.last().map_or(0, |m| m.layers[l].units);
             rows.push(vec![
                 row.label.clone(),
@@ -67,6 +66,20 @@ pub fn table(table: &Table) -> TextTable {
     TextTable { header: header.map(String::from).to_vec(), rows, text_columns: 2 }
 }
 
+/// What the layers were like before training, in a sentence.
+pub fn sentence(row: &Row) -> String {
+    let layers = row.runs.first().and_then(|run| run.record.before()).map_or(0, |m| m.layers.len());
+    let list = |of: fn(&LayerFigures) -> f64| {
+        let figure = |l: usize| median(row, |run| run.record.before()?.layers.get(l).map(of));
+        let texts = (0..layers).map(|l| figure(l).map_or("–".into(), |value| short(value, 3)));
+        texts.collect::<Vec<String>>().join(", ")
+    };
+    let (slopes, norms) = (list(|layer| layer.mean_slope), list(|layer| layer.gradient_norm));
+    format!(
+        "Before training, from the first layer to the output: mean |f'(z)| {slopes}; norm of the gradient {norms}."
+    )
+}
+
 /// The norm of each layer's gradient over time, and the accuracy with the weights of the moment.
 pub fn charts(table: &Table) -> Vec<NamedChart> {
     let layers = table
@@ -78,7 +91,7 @@ pub fn charts(table: &Table) -> Vec<NamedChart> {
     let mut charts = Vec::new();
     let mut put = |name: String, of: &dyn Fn(&Measurement) -> Option<f64>| {
         let curves: Vec<Curve> =
-            table.rows.iter().map(|row| Curve::new(&row.label, points(row, of))).collect();
+            table.rows.iter().map(|row| Curve::new(&row.short, points(row, of))).collect();
         let scale = if name.contains("gradient") { choose_scale(&curves) } else { Scale::Linear };
         charts.push(NamedChart { name, scale, curves });
     };
@@ -108,14 +121,5 @@ fn middle(mut values: Vec<f64>) -> Option<f64> {
         0 => None,
         _ if n.is_multiple_of(2) => Some((values[half - 1] + values[half]) / 2.0),
         _ => Some(values[half]),
-    }
-}
-
-/// Three digits.
-fn short(value: f64) -> String {
-    if value != 0.0 && !(1e-3..1e4).contains(&value.abs()) {
-        format!("{value:.1e}")
-    } else {
-        figure(format!("{value:.2e}").parse().unwrap_or(value))
     }
 }

@@ -13,11 +13,13 @@ pub fn page(report: &ComparisonReport) -> String {
             if row.best {
                 cells[0] = format!("**{}**", cells[0]);
             }
+            cells.push(row.diagnosis.clone());
             cells
         })
         .collect();
-    let words = |at: usize| at == 0 || at + 1 == report.header.len();
-    text += &table(&report.header, &rows, words);
+    let mut header = report.header.clone();
+    header.push("diagnosis".into());
+    text += &table(&header, &rows, |at| at == 0 || at + 1 == header.len());
     text += &paragraphs(&report.notes);
     text += "\n## Why they differ\n";
     report.diagnosis.iter().for_each(|group| text += &findings(group));
@@ -39,11 +41,12 @@ fn findings(group: &Group) -> String {
         text += "- no rule found anything wrong\n";
     }
     for finding in &group.findings {
-        let evidence =
-            if finding.evidence.is_empty() { String::new() } else { format!("; {}", finding.evidence) };
         let line = format!(
-            "**{}**: {} (threshold {}){evidence}. It means: {}. To try: {}.",
-            finding.name, finding.measured, finding.threshold, finding.meaning, finding.advice
+            "**{}**: {}. It means: {}. To try: {}.",
+            finding.name,
+            finding.cases.join("; "),
+            finding.meaning,
+            finding.advice
         );
         text += &format!("- {}\n", one_line(&line));
     }

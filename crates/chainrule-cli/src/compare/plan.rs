@@ -156,6 +156,15 @@ impl Plan {
         label(&pairs, &axes(&self.vary).unwrap_or_default())
     }
 
+    /// `normal, 0.1`
+    pub fn values(&self, combination: usize) -> String {
+        let axes = axes(&self.vary).unwrap_or_default();
+        let value = |key: &String| {
+            self.combinations[combination].iter().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+        };
+        axes.iter().filter_map(|axis| value(&axis.keys[0])).collect::<Vec<_>>().join(", ")
+    }
+
     /// The settings of a run.
     pub fn settings(&self, job: Job) -> Result<Settings> {
         let mut over = Table::new();

@@ -49,9 +49,11 @@ pub fn print(
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&table.json(plan, &shown.to_string()))?)?;
     } else if !args.quiet {
-        let (header, rows) = table.texts(true);
+        let (mut header, mut rows) = table.texts();
+        let numbers: Vec<usize> = (1..header.len()).collect();
+        header.push("diagnosis".into());
+        rows.iter_mut().enumerate().for_each(|(at, row)| row.push(table.diagnosis(at)));
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        let numbers: Vec<usize> = (1..header.len() - 1).collect();
         writeln!(out, "{}", terminal::table(&header, rows, &numbers))?;
         if let Some(best) = table.best {
             let row = &table.rows[best];
@@ -85,7 +87,7 @@ fn charts(table: &Table) -> Vec<NamedChart> {
 
 /// The mean over the runs that came as far, by epoch, and their deviation as a band.
 fn mean_curve(row: &Row, watched: Watched) -> Curve {
-    let mut curve = Curve::new(&row.label, Vec::new());
+    let mut curve = Curve::new(&row.short, Vec::new());
     let epochs = row.runs.iter().map(|run| run.history.len()).max().unwrap_or(0);
     for epoch in 0..epochs {
         let values: Vec<f64> =
@@ -107,9 +109,10 @@ fn page(
     outcomes: &[Outcome],
     charts: Vec<NamedChart>,
 ) -> Result<ComparisonReport> {
-    let (header, rows) = table.texts(false);
-    let mut rows: Vec<ComparisonRow> =
-        rows.into_iter().map(|cells| ComparisonRow { cells, best: false }).collect();
+    let (header, rows) = table.texts();
+    let row =
+        |(at, cells)| ComparisonRow { cells, diagnosis: table.diagnosis(at), best: table.best == Some(at) };
+    let rows: Vec<ComparisonRow> = rows.into_iter().enumerate().map(row).collect();
     let mut summary = vec![
         ("combinations".to_string(), plan.combinations.len().to_string()),
         ("runs".into(), outcomes.len().to_string()),
@@ -119,7 +122,6 @@ fn page(
         ),
     ];
     if let Some(best) = table.best {
-        rows[best].best = true;
         summary.push(("best".into(), table.rows[best].label.clone()));
     }
     Ok(ComparisonReport {
@@ -175,21 +177,20 @@ fn notes(plan: &Plan, table: &Table) -> Vec<String> {
     notes
 }
 
-/// The findings of a combination: each rule and place once, with in how many of the runs.
+/// How a combination went and what is wrong with it: each rule and place once, with in how many of the runs.
 fn group(row: &Row, table: &Table) -> Group {
-    let mut findings = Vec::new();
-    let mut seen = Vec::new();
+    let (mut findings, mut seen) = (Vec::new(), Vec::new());
     for run in &row.runs {
         for finding in diagnosis::new_ones(&run.findings, &mut seen) {
-            let mut shown = diagnosis::row(finding, &run.classes);
+            let mut case = diagnosis::case(finding, &run.classes);
             if row.runs.len() > 1 {
                 let same = |run: &&&Outcome| {
                     run.findings.iter().any(|f| (f.rule, f.place) == (finding.rule, finding.place))
                 };
-                let in_runs = row.runs.iter().filter(same).count();
-                shown.name += &format!(" (in {in_runs} of {} runs; the first:)", row.runs.len());
+                let count = row.runs.iter().filter(same).count();
+                case += &format!(" (in {count} of {} runs; the figures are of the first)", row.runs.len());
             }
-            findings.push(shown);
+            findings.push((finding.rule, case));
         }
     }
     let at = table.rows.iter().position(|other| other.combination == row.combination).unwrap_or(0);
@@ -198,14 +199,15 @@ fn group(row: &Row, table: &Table) -> Group {
         Some(format!("{name} {}", column.means[at]?.text(column.percent, row.runs.len())))
     };
     let kind = if table.watched.accuracy { "accuracy" } else { "loss" };
-    let mut result: Vec<String> =
-        ["train", "validation", "test"].iter().filter_map(|set| figure(&format!("{set} {kind}"))).collect();
+    let sets = ["train", "validation", "test"];
+    let mut result: Vec<String> = sets.iter().filter_map(|set| figure(&format!("{set} {kind}"))).collect();
     for run in &row.runs {
         if let State::Diverged(why) = &run.state {
             result.push(format!("stopped: {why}"));
         }
     }
-    Group { name: row.label.clone(), result: result.join("; ") + ".", findings }
+    let result = format!("{}. {}", result.join("; "), inside::sentence(row));
+    Group { name: row.label.clone(), result, findings: diagnosis::rows(&findings) }
 }
 
 /// Tells what the terminal shows while the runs go.

@@ -7,12 +7,17 @@ use super::outcome::{Outcome, Set, State, Watched};
 use super::plan::{Job, Plan};
 use crate::terminal::figure;
 
+/// Longer labels are shortened in legends.
+const LEGEND: usize = 24;
+
 /// A combination and its runs.
 pub struct Row<'r> {
     /// Index of the combination.
     pub combination: usize,
     /// `init=normal, learning_rate=0.1`
     pub label: String,
+    /// The same for the legend of a chart: without the names of the settings, if they make it long.
+    pub short: String,
     /// Its runs, in the order of seeds and folds.
     pub runs: Vec<&'r Outcome>,
 }
@@ -64,10 +69,10 @@ impl Mean {
 
     /// `95.12 ± 0.31 %`, with how many of the runs it is over if not all.
     pub fn text(&self, percent: bool, of: usize) -> String {
-        let number = |v: f64| if percent { format!("{:.2}", 100.0 * v) } else { short(v) };
-        let mut text = number(self.mean);
+        let number = |v: f64, digits| if percent { format!("{:.2}", 100.0 * v) } else { short(v, digits) };
+        let mut text = number(self.mean, 4);
         if let Some(deviation) = self.deviation {
-            text += &format!(" ± {}", number(deviation));
+            text += &format!(" ± {}", number(deviation, 2));
         }
         if percent {
             text += " %";
@@ -79,14 +84,13 @@ impl Mean {
     }
 }
 
-/// Four significant digits.
-fn short(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() || !(1e-3..1e5).contains(&value.abs()) {
-        return if value == 0.0 { "0".into() } else { format!("{value:.2e}") };
+/// So many significant digits.
+pub fn short(value: f64, digits: usize) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
     }
-    let decimals = (3.0 - value.abs().log10().floor()).max(0.0) as usize;
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+    let rounded: f64 = format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
+    if (1e-3..1e5).contains(&value.abs()) { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
 /// The table of all runs that were made. `jobs` and `outcomes` belong together.
@@ -97,9 +101,17 @@ pub fn table<'r>(plan: &Plan, jobs: &[Job], outcomes: &'r [Outcome]) -> Table<'r
             Some(row) => row.runs.push(outcome),
             None => {
                 let label = plan.label(job.combination);
-                rows.push(Row { combination: job.combination, label, runs: vec![outcome] });
+                rows.push(Row {
+                    combination: job.combination,
+                    short: label.clone(),
+                    label,
+                    runs: vec![outcome],
+                });
             }
         }
+    }
+    if rows.iter().any(|row| row.label.chars().count() > LEGEND) {
+        rows.iter_mut().for_each(|row| row.short = plan.values(row.combination));
     }
     let records: Vec<&EpochRecord> = outcomes.iter().flat_map(|outcome| &outcome.history).collect();
     let sets: Vec<Set> = [Set::Train, Set::Validation, Set::Test]
@@ -133,7 +145,7 @@ pub fn table<'r>(plan: &Plan, jobs: &[Job], outcomes: &'r [Outcome]) -> Table<'r
     }
     put(format!("best {}", watched.name()), accuracy, &|o| Some(watched.best(&o.history)?.1));
     if let Some(value) = reach {
-        let value_text = if accuracy { format!("{:.2} %", 100.0 * value) } else { short(value) };
+        let value_text = if accuracy { format!("{:.2} %", 100.0 * value) } else { short(value, 4) };
         put(format!("epochs to {value_text}"), false, &|o| Some(o.reached(watched, value)?.0 as f64));
         put(format!("seconds to {value_text}"), false, &|o| Some(o.reached(watched, value)?.1));
     }
@@ -191,20 +203,19 @@ impl Table<'_> {
         rules.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
-    /// Header and rows as text; the last column is the diagnosis. What is the same in all rows is left out; so are, if
-    /// `brief`, losses beside accuracies.
-    pub fn texts(&self, brief: bool) -> (Vec<String>, Vec<Vec<String>>) {
+    /// Header and rows as text. What is the same in all rows is left out; so are
+    /// losses beside accuracies: `comparison.csv` has them.
+    pub fn texts(&self) -> (Vec<String>, Vec<Vec<String>>) {
         let worth = |column: &&Column| {
             let same = column.means.windows(2).all(|pair| pair[0] == pair[1]);
             let loss = self.watched.accuracy && column.name.ends_with("loss");
-            !(brief && loss) && !(same && column.name == "epochs")
+            !loss && !(same && column.name == "epochs")
         };
         let columns: Vec<&Column> = self.columns.iter().filter(worth).collect();
         let runs = self.rows.windows(2).any(|pair| pair[0].runs.len() != pair[1].runs.len());
         let mut header = vec!["combination".to_string()];
         header.extend(runs.then(|| "runs".into()));
         header.extend(columns.iter().map(|column| column.name.clone()));
-        header.push("diagnosis".into());
         let row = |(at, row): (usize, &Row)| {
             let mut cells = vec![row.label.clone()];
             cells.extend(runs.then(|| row.runs.len().to_string()));
@@ -212,7 +223,6 @@ impl Table<'_> {
                 column.means[at].map_or("–".into(), |mean| mean.text(column.percent, row.runs.len()))
             };
             cells.extend(columns.iter().map(text));
-            cells.push(self.diagnosis(at));
             cells
         };
         (header, self.rows.iter().enumerate().map(row).collect())
@@ -354,7 +364,7 @@ mod tests {
         let mean = Mean::of(&[1.0, 2.0, 6.0]).unwrap();
         assert_eq!((mean.mean, mean.runs), (3.0, 3));
         assert!((mean.deviation.unwrap() - 7f64.sqrt()).abs() <= 1e-15);
-        assert_eq!(mean.text(false, 4), "3 ± 2.646 (3 of 4 runs)");
+        assert_eq!(mean.text(false, 4), "3 ± 2.6 (3 of 4 runs)");
         assert_eq!(Mean::of(&[0.9512]).unwrap().text(true, 1), "95.12 %");
         assert_eq!(Mean::of(&[]), None);
     }

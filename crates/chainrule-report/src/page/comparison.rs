@@ -39,14 +39,13 @@ fn table(report: &ComparisonReport) -> Option<Markup> {
     if report.rows.is_empty() {
         return None;
     }
-    let last = report.header.len().saturating_sub(1);
     let table = html! {
         table.wide.figures {
             caption.unseen { "Final and best figures of each combination" }
             thead {
                 tr {
                     @for (at, name) in report.header.iter().enumerate() {
-                        th.number[at > 0 && at < last] scope="col" { (clean(name)) }
+                        th.number[at > 0] scope="col" { (clean(name)) }
                     }
                 }
             }
@@ -55,9 +54,10 @@ fn table(report: &ComparisonReport) -> Option<Markup> {
                     tr.best[row.best] {
                         @for (at, cell) in row.cells.iter().enumerate() {
                             @if at == 0 {
-                                th scope="row" { (clean(cell)) }
-                            } @else if at == last {
-                                td.features { (clean(cell)) }
+                                th scope="row" {
+                                    (clean(cell))
+                                    @if !row.diagnosis.is_empty() { span.detail { (clean(&row.diagnosis)) } }
+                                }
                             } @else {
                                 td.number { (clean(cell)) }
                             }

@@ -2,7 +2,7 @@ use crate::run::FindingRow;
 use crate::text::clean;
 use maud::{Markup, html};
 
-/// What is wrong: each finding with its number, its threshold, its meaning and what to try.
+/// What is wrong: each finding with its numbers and thresholds, its meaning and what to try.
 pub(super) fn findings(findings: &[FindingRow]) -> Option<Markup> {
     (!findings.is_empty()).then(|| {
         html! {
@@ -10,11 +10,7 @@ pub(super) fn findings(findings: &[FindingRow]) -> Option<Markup> {
                 @for finding in findings {
                     li {
                         strong { (clean(&finding.name)) }
-                        p.measured {
-                            (clean(&finding.measured)) " (threshold " (clean(&finding.threshold)) ")"
-                            @if !finding.evidence.is_empty() { "; " (clean(&finding.evidence)) }
-                            "."
-                        }
+                        @for case in &finding.cases { p.measured { (clean(case)) } }
                         p { "It means: " (clean(&finding.meaning)) "." }
                         p { "To try: " (clean(&finding.advice)) "." }
                     }

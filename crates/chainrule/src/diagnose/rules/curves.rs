@@ -51,15 +51,16 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
     if let Some(m) = run.record.trained().find(risen).filter(|_| initial > 0.0) {
         let strides = run.record.measurements.iter().filter(|other| other.step <= m.step).filter_map(stride);
         let evidence = format!(
-            "loss {} before training, {} after step {}; the largest change of a layer's weights in one step was {} of \
+            "loss {} before training, {} after step {}; the largest change of a layer's weights in one step was {} times \
              the weights (learning rate {})",
             figure(initial),
             figure(m.loss),
             m.step,
-            percent(strides.fold(0.0, f64::max)),
+            figure(strides.fold(0.0, f64::max)),
             run.config.learning_rate
         );
-        return Some(finding(m, "loss over the loss before training", m.loss / initial, RISEN, evidence));
+        let times = if m.loss.is_nan() { f64::INFINITY } else { m.loss / initial };
+        return Some(finding(m, "loss over the loss before training", times, RISEN, evidence));
     }
     let m = run.record.trained().find(|m| m.epochs > 0 && stride(m).is_some_and(|s| s > STRIDE))?;
     let evidence = format!("learning rate {}", run.config.learning_rate);
@@ -85,10 +86,10 @@ pub fn diverged(record: &Record, config: &TrainConfig, progress: &Progress, erro
         threshold: RISEN,
         evidence: format!(
             "{error}; loss {} before training, {} when last measured; the largest change of a layer's weights in one step \
-             was {} of the weights (learning rate {})",
+             was {} times the weights (learning rate {})",
             figure(initial),
             figure(last),
-            percent(strides.fold(0.0, f64::max)),
+            figure(strides.fold(0.0, f64::max)),
             config.learning_rate
         ),
     }
