@@ -6,7 +6,7 @@ use crate::{Real, batch::TargetCoding};
 use serde::{Deserialize, Serialize};
 
 /// At most so many samples are read, at equal distances.
-const SAMPLES: usize = 1024;
+const SAMPLES: usize = 256;
 
 /// The training set as the network sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use crate::Real;
 use crate::batch::{Batch, TargetCoding};
 use crate::dataset::{Dataset, Targets};
 use crate::diagnose::record::{LayerFigures, Measurement};
-use crate::diagnose::units::spread;
+use crate::diagnose::units::{distance, rows};
 use crate::evaluate::count_correct;
 use crate::loss::Loss;
 use crate::metrics::{Accuracy, answer};
@@ -95,18 +95,19 @@ impl<T: Real> Probe<T> {
             }
         }
         let pairs = (units * self.samples()) as f64;
-        let (distinct_units, row_distance) = spread(layout, l, params);
+        let (weights, gradient) = (rows(layout, l, params), rows(layout, l, &self.grads));
+        let alike = units > 1 && 2 * weights.distinct <= units;
         LayerFigures {
             mean_slope: sum / pairs,
             flat: flat as f64 / pairs,
             dead: lives.iter().filter(|lives| !**lives).count() as f64 / units as f64,
-            weight_norm: weight_norm(net, l, params),
-            gradient_norm: weight_norm(net, l, &self.grads).hypot(norm(&self.grads[layout.bias(l)])) / weight,
+            weight_norm: weights.weight_norm,
+            gradient_norm: gradient.norm / weight,
             update_ratio: None,
             units,
-            distinct_units,
-            row_distance,
-            gradient_row_distance: spread(layout, l, &self.grads).1,
+            distinct_units: weights.distinct,
+            row_distance: alike.then(|| distance(layout, l, params)),
+            gradient_row_distance: alike.then(|| distance(layout, l, &self.grads)),
         }
     }
 
@@ -127,14 +128,4 @@ impl<T: Real> Probe<T> {
         let stuck = |s: &usize| (s * outputs..(s + 1) * outputs).any(is_stuck);
         (0..self.samples()).filter(stuck).count() as f64 / self.samples() as f64
     }
-}
-
-/// Norm of W(l), or of its gradient or change: of the part for W(l) in `values`.
-pub(super) fn weight_norm<T: Real>(net: &Network, l: usize, values: &[T]) -> f64 {
-    norm(&net.layout().export_weight(l, values))
-}
-
-/// Root of the sum of squares.
-fn norm<T: Real>(values: &[T]) -> f64 {
-    values.iter().map(|v| v.to_f64().powi(2)).sum::<f64>().sqrt()
 }

@@ -56,12 +56,11 @@ pub struct LayerFigures {
     pub units: usize,
     /// Units whose incoming weights and bias differ from those of all units counted before.
     pub distinct_units: usize,
-    /// Mean distance of the units' rows of (W, b) from their mean row, over the root mean square of the rows' norms.
-    #[serde(with = "crate::number")]
-    pub row_distance: f64,
+    /// Mean distance of the units' rows of (W, b) from their mean row, over the root mean square of the rows' norms;
+    /// measured where half of the units or fewer are different.
+    pub row_distance: Option<f64>,
     /// The same of the gradient.
-    #[serde(with = "crate::number")]
-    pub gradient_row_distance: f64,
+    pub gradient_row_distance: Option<f64>,
 }
 
 impl Record {

@@ -3,24 +3,23 @@
 use crate::Real;
 use crate::diagnose::data::DataFigures;
 use crate::diagnose::finding::Finding;
-use crate::diagnose::probe::{Probe, weight_norm};
+use crate::diagnose::probe::Probe;
 use crate::diagnose::record::Record;
 use crate::diagnose::rules::diagnose;
+use crate::diagnose::units::change;
 use crate::observer::{Observer, Signal};
 use crate::train::{EpochRecord, Trainer};
 
 /// Samples trained for each sample of the probe that is passed: what is measured costs about a hundredth of a run.
-const SHARE: u64 = 64;
+const SHARE: u64 = 256;
 /// A long run is measured more rarely: each time after it has grown by this part.
 const GROWTH: u64 = 32;
 
-/// Measures a run: before it, after a few early steps (1, 4, 16, …), and at the ends of epochs.
+/// Measures a run: before it, after a few early steps (1, 16, 256, …), and at the ends of epochs.
 #[derive(Clone, Debug)]
 pub struct Diagnostics<T> {
     probe: Probe<T>,
     record: Record,
-    /// Samples trained at which the next epoch's end is measured.
-    due: u64,
     /// The parameters at the last measurement, until the step after it has been seen.
     before: Option<(u64, Vec<T>)>,
 }
@@ -34,9 +33,7 @@ impl<T: Real> Diagnostics<T> {
         let step = trainer.progress().step;
         let record =
             past.unwrap_or_else(|| Record { data: DataFigures::measure::<T>(data), measurements: vec![] });
-        let due =
-            record.last().map_or(0, |last| probe.samples() as u64 * SHARE + trained(trainer, last.step));
-        let mut diagnostics = Self { probe, record, due, before: None };
+        let mut diagnostics = Self { probe, record, before: None };
         diagnostics.record.measurements.retain(|m| m.step <= step);
         if step == 0 {
             diagnostics.record.measurements.clear();
@@ -55,6 +52,16 @@ impl<T: Real> Diagnostics<T> {
         diagnose(&self.record, trainer.network().spec(), trainer.config(), trainer.progress())
     }
 
+    /// Whether the end of this epoch is measured: it is the first or the last, or enough was trained since.
+    fn is_due(&self, trainer: &Trainer<T>) -> bool {
+        let progress = trainer.progress();
+        let Some(last) = self.record.measurements.iter().rfind(|m| m.epochs > 0) else { return true };
+        let batch = trainer.config().batch_size.of(trainer.samples()) as u64;
+        let (then, now) = (last.step * batch, progress.step * batch); // samples
+        let pause = (self.probe.samples() as u64 * SHARE).max(then / GROWTH);
+        progress.ending.is_some() || now >= then + pause
+    }
+
     fn measure(&mut self, trainer: &Trainer<T>) {
         let (step, epochs) = (trainer.progress().step, trainer.progress().epoch);
         let measured = self.probe.measure(trainer.network(), trainer.params(), step, epochs);
@@ -68,24 +75,19 @@ impl<T: Real> Diagnostics<T> {
         if self.before.as_ref().is_none_or(|(at, _)| *at >= step) {
             return;
         }
-        let (Some((at, mut moved)), Some(last)) = (self.before.take(), self.record.measurements.last_mut())
+        let (Some((at, before)), Some(last)) = (self.before.take(), self.record.measurements.last_mut())
         else {
             return;
         };
         if at + 1 != step {
             return;
         }
-        moved.iter_mut().zip(trainer.params()).for_each(|(before, &now)| *before = now - *before);
+        let layout = trainer.network().layout();
         for (l, layer) in last.layers.iter_mut().enumerate() {
-            let change = weight_norm(trainer.network(), l, &moved);
+            let change = change(layout, l, &before, trainer.params());
             layer.update_ratio = (layer.weight_norm > 0.0).then(|| change / layer.weight_norm);
         }
     }
-}
-
-/// Samples trained in `step` steps.
-fn trained<T: Real>(trainer: &Trainer<T>, step: u64) -> u64 {
-    step * trainer.config().batch_size.of(trainer.samples()) as u64
 }
 
 impl<T: Real> Observer<T> for Diagnostics<T> {
@@ -102,13 +104,9 @@ impl<T: Real> Observer<T> for Diagnostics<T> {
     }
 
     fn on_epoch(&mut self, trainer: &Trainer<T>, _record: &EpochRecord) -> Signal {
-        let progress = trainer.progress();
-        let samples = trained(trainer, progress.step);
-        if samples >= self.due || progress.ending.is_some() {
+        if self.is_due(trainer) {
             self.compare(trainer);
             self.measure(trainer);
-            let share = self.probe.samples() as u64 * SHARE;
-            self.due = samples + share.max(samples / GROWTH);
         }
         Signal::Continue
     }

@@ -29,8 +29,9 @@ const SAME_GRADIENT: f64 = 0.01;
 pub(super) fn identical_units(run: &Run, l: usize) -> Option<Finding> {
     let share = |layer: &LayerFigures| layer.distinct_units as f64 / layer.units as f64;
     let (m, layer) = run.first(l, |m, layer| {
+        let same_gradient = layer.gradient_row_distance.is_some_and(|distance| distance <= SAME_GRADIENT);
         let alike = layer.units > 1 && share(layer) <= DISTINCT;
-        alike && m.step > 0 && (layer.gradient_row_distance <= SAME_GRADIENT || m.epochs > 0)
+        alike && m.step > 0 && (same_gradient || m.epochs > 0)
     })?;
     Some(Finding {
         rule: Rule::IdenticalUnits,
@@ -43,8 +44,8 @@ pub(super) fn identical_units(run: &Run, l: usize) -> Option<Finding> {
             "{} of {} units are different; relative distance between the rows of W {}, of its gradient {}",
             layer.distinct_units,
             layer.units,
-            figure(layer.row_distance),
-            figure(layer.gradient_row_distance)
+            figure(layer.row_distance.unwrap_or(f64::NAN)),
+            figure(layer.gradient_row_distance.unwrap_or(f64::NAN))
         ),
     })
 }
