@@ -157,7 +157,7 @@ pub struct CheckArgs {
 #[command(after_help = "\
 Lists: --vary init=normal,uniform,zeros,ones --vary learning_rate=0.01,0.1 runs all 8 combinations. \
 Settings joined by + vary together: --vary init+bias_init=normal,ones.\n\
-Ranges: learning_rate=log(1e-4,1), dropout=linear(0,0.5), hidden=log(8,256); drawn at random, or --grid.\n\
+Ranges, quoted for the shell: \"learning_rate=log(1e-4,1)\", dropout=linear(0,0.5), hidden=log(8,256); drawn at random, or --grid.\n\
 Results are the same for any number of threads. A search, and --halving, choose by validation samples, never by the \
 test set.")]
 pub struct CompareArgs {

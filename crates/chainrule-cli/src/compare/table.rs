@@ -209,7 +209,7 @@ impl Table<'_> {
         let worth = |column: &&Column| {
             let same = column.means.windows(2).all(|pair| pair[0] == pair[1]);
             let loss = self.watched.accuracy && column.name.ends_with("loss");
-            !loss && !(same && column.name == "epochs")
+            !(loss || (same && column.name == "epochs"))
         };
         let columns: Vec<&Column> = self.columns.iter().filter(worth).collect();
         let runs = self.rows.windows(2).any(|pair| pair[0].runs.len() != pair[1].runs.len());

@@ -15,7 +15,7 @@ const SHARE: u64 = 256;
 /// A long run is measured more rarely: each time after it has grown by this part.
 const GROWTH: u64 = 32;
 
-/// Measures a run: before it, after a few early steps (1, 16, 256, …), and at the ends of epochs.
+/// Measures a run: before it, after a few early steps (1, 4, 16, …), and at the ends of epochs.
 #[derive(Clone, Debug)]
 pub struct Diagnostics<T> {
     probe: Probe<T>,
@@ -94,10 +94,8 @@ impl<T: Real> Observer<T> for Diagnostics<T> {
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
         self.compare(trainer);
         let step = trainer.progress().step;
-        if trainer.progress().history.is_empty()
-            && step.is_power_of_two()
-            && step.trailing_zeros().is_multiple_of(2)
-        {
+        let power_of_4 = step.is_power_of_two() && step.trailing_zeros().is_multiple_of(2);
+        if power_of_4 && trainer.progress().history.is_empty() {
             self.measure(trainer);
         }
         Signal::Continue

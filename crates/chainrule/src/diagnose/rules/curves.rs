@@ -157,8 +157,8 @@ pub(super) fn label_order(run: &Run) -> Option<Finding> {
     })
 }
 
-/// A class counts if it has at least so many samples, and at least this part of an equal share.
-const SAMPLES: usize = 20;
+/// A class counts if the probe has at least so many samples of it, and at least this part of an equal share.
+const SAMPLES: f64 = 5.0;
 const FREQUENT: f64 = 0.25;
 /// Names shown.
 const NAMES: usize = 12;
@@ -166,21 +166,22 @@ const NAMES: usize = 12;
 pub(super) fn classes_never_predicted(run: &Run) -> Option<Finding> {
     let m = run.record.last().filter(|m| run.progress.ending.is_some() && m.step > 0)?;
     let (names, samples) = (&run.record.data.classes, &run.record.data.class_samples);
-    let equal = samples.iter().sum::<usize>() as f64 / samples.len().max(1) as f64;
-    let counts = |n: usize| n >= SAMPLES && n as f64 >= FREQUENT * equal;
+    let (often, answers) = (crate::metrics::argmax(&m.answers), m.answers.iter().sum::<usize>());
+    let total = samples.iter().sum::<usize>() as f64;
+    let probed = |n: usize| n as f64 / total * answers as f64;
+    let counts = |n: usize| probed(n) >= SAMPLES && n as f64 * samples.len() as f64 >= FREQUENT * total;
     let never: Vec<usize> = (0..m.answers.len().min(samples.len()))
         .filter(|&class| m.answers[class] == 0 && counts(samples[class]))
         .collect();
     let &first = never.first()?;
     let shown: Vec<String> = never.iter().take(NAMES).map(|&class| format!("'{}'", names[class])).collect();
     let more = if never.len() > NAMES { ", …" } else { "" };
-    let (often, answers) = (crate::metrics::argmax(&m.answers), m.answers.iter().sum::<usize>());
     Some(Finding {
         rule: Rule::ClassNeverPredicted,
         place: if never.len() == 1 { Place::Class(first) } else { Place::Run },
         step: m.step,
         quantity: format!(
-            "classes of {} that no training sample of the probe is answered with",
+            "classes, of {}, that none of {answers} training samples is answered with",
             samples.len()
         ),
         value: never.len() as f64,
