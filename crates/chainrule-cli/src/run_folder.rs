@@ -40,9 +40,10 @@ impl RunFolder {
     pub fn create_holding(first: &str, path: &Path, text: &str) -> Result<Self> {
         if path.symlink_metadata().is_ok() {
             let shown = path.display();
+            let command = if first == "config.toml" { "train" } else { "compare" };
             bail!(
                 "run folder {shown}: expected a name that is free, found one that exists \
-                 (choose another --run-dir, or continue it with --resume {shown})"
+                 (choose another --run-dir, or continue with: chainrule {command} --resume {shown})"
             );
         }
         let name = path.file_name().with_context(|| format!("run folder {}: has no name", path.display()))?;
