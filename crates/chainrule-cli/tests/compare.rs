@@ -193,6 +193,7 @@ fn slips_are_refused_before_anything_is_run() {
             vec!["--vary optimizer=lbfgs", "lbfgs"],
         ),
         ("compare digits --vary seed=1,2 --repeat 2", vec!["--repeat"]),
+        ("compare digits --vary epochs=1,2 --halving", vec!["--halving"]),
     ] {
         place.refuses(line, 2, &parts);
     }

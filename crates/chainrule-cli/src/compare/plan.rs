@@ -104,8 +104,13 @@ impl Plan {
         };
         let combinations = combinations(&axes, way, first).map_err(usage)?;
         let words = |c: &Combination| c.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let varies_seed = axes.iter().any(|axis| axis.keys.iter().any(|key| key == "seed"));
-        if varies_seed && args.repeat > 1 {
+        let varies = |name: &str| axes.iter().any(|axis| axis.keys.iter().any(|key| key == name));
+        if args.halving.is_some() && (varies("epochs") || varies("steps")) {
+            return Err(usage(anyhow!(
+                "--halving: expected the same epochs for all, found --vary epochs or steps"
+            )));
+        }
+        if varies("seed") && args.repeat > 1 {
             return Err(usage(anyhow!("--vary seed: expected no --repeat beside it, found both")));
         }
         let plan = Self {

@@ -33,7 +33,10 @@ pub(super) fn unscaled_inputs(run: &Run) -> Option<Finding> {
 
 /// The loss is at least so many times that before training.
 const RISEN: f64 = 2.0;
-/// The change of W in one step over W, after the first epoch.
+/// Or an epoch's loss is so many times that of an earlier one, by more than this part of the loss before training.
+const RISEN_LATER: f64 = 3.0;
+const BY: f64 = 0.1;
+/// Or the change of W in one step over W, after the first epoch.
 const STRIDE: f64 = 0.5;
 
 pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
@@ -61,6 +64,25 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
         );
         let times = if m.loss.is_nan() { f64::INFINITY } else { m.loss / initial };
         return Some(finding(m, "loss over the loss before training", times, RISEN, evidence));
+    }
+    let losses = run.progress.history.iter().map(|record| record.train.loss);
+    let lowest = losses.clone().fold(f64::INFINITY, f64::min);
+    let (now, m) = (losses.last().unwrap_or(lowest), run.record.trained().last()?);
+    if now > RISEN_LATER * lowest && now - lowest > BY * initial {
+        let evidence = format!(
+            "loss {} at its lowest, {} now, {} before training (learning rate {})",
+            figure(lowest),
+            figure(now),
+            figure(initial),
+            run.config.learning_rate
+        );
+        return Some(finding(
+            m,
+            "loss of the epoch over the lowest of an earlier one",
+            now / lowest,
+            RISEN_LATER,
+            evidence,
+        ));
     }
     let m = run.record.trained().find(|m| m.epochs > 0 && stride(m).is_some_and(|s| s > STRIDE))?;
     let evidence = format!("learning rate {}", run.config.learning_rate);

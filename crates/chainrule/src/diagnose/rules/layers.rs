@@ -52,26 +52,22 @@ pub(super) fn identical_units(run: &Run, l: usize) -> Option<Finding> {
 
 /// Above this share of (sample, unit) with next to no slope, within the first epoch.
 const SATURATED: f64 = 0.5;
-/// Above this one later, if the loss has not even halved: units of a trained network may well be saturated.
-const SATURATED_LATE: f64 = 0.9;
+/// Above this one for functions that are flat on one side only, and later, if the loss has not even halved: units of a
+/// trained network may well be saturated.
+const SATURATED_FAR: f64 = 0.9;
 
 pub(super) fn saturation(run: &Run, l: usize) -> Option<Finding> {
     use Activation::{Elu, Sigmoid, Softplus, Tanh};
-    let f = run.spec.layers[l].activation;
-    if !matches!(f, Sigmoid | Tanh | Softplus | Elu { .. }) {
-        return None;
-    }
+    let early = match run.spec.layers[l].activation {
+        Sigmoid | Tanh => SATURATED,
+        Softplus | Elu { .. } => SATURATED_FAR,
+        _ => return None,
+    };
+    let threshold = |m: &Measurement| if m.epochs == 0 { early } else { SATURATED_FAR };
     let initial = run.initial_loss();
     let (m, layer) = run.first(l, |m, layer| {
         let bad = initial.is_some_and(|initial| m.loss > 0.5 * initial);
-        layer.flat
-            > if m.epochs == 0 {
-                SATURATED
-            } else if bad {
-                SATURATED_LATE
-            } else {
-                1.0
-            }
+        layer.flat > threshold(m) && (m.epochs == 0 || bad)
     })?;
     Some(Finding {
         rule: Rule::Saturation,
@@ -79,7 +75,7 @@ pub(super) fn saturation(run: &Run, l: usize) -> Option<Finding> {
         step: m.step,
         quantity: "share of units with |f'(z)| < 0.001".into(),
         value: layer.flat,
-        threshold: if m.epochs == 0 { SATURATED } else { SATURATED_LATE },
+        threshold: threshold(m),
         evidence: format!("mean |f'(z)| {}", figure(layer.mean_slope)),
     })
 }
