@@ -65,9 +65,9 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
         let times = if m.loss.is_nan() { f64::INFINITY } else { m.loss / initial };
         return Some(finding(m, "loss over the loss before training", times, RISEN, evidence));
     }
-    let losses = run.progress.history.iter().map(|record| record.train.loss);
+    let mut losses = run.progress.history.iter().map(|record| record.train.loss);
     let lowest = losses.clone().fold(f64::INFINITY, f64::min);
-    let (now, m) = (losses.last().unwrap_or(lowest), run.record.trained().last()?);
+    let (now, m) = (losses.next_back().unwrap_or(lowest), run.record.trained().last()?);
     if now > RISEN_LATER * lowest && now - lowest > BY * initial {
         let evidence = format!(
             "loss {} at its lowest, {} now, {} before training (learning rate {})",
