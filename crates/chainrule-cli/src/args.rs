@@ -31,6 +31,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Check the gradients of a recipe or model against finite differences
     Check(CheckArgs),
+    /// Train with every combination of settings, side by side, and say why one fails
+    Compare(CompareArgs),
     /// Train the published systems again and compare the figures
     Reproduce(ReproduceArgs),
     /// Measure how fast this machine trains and answers
@@ -154,6 +156,56 @@ pub struct CheckArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+#[command(after_help = "\
+Lists: --vary init=normal,uniform,zeros,ones --vary learning_rate=0.01,0.1 runs all 8 combinations. \
+Settings joined by + vary together: --vary init+bias_init=normal,ones.\n\
+Ranges, quoted for the shell: \"learning_rate=log(1e-4,1)\", dropout=linear(0,0.5), hidden=log(8,256); drawn at random, or --grid.\n\
+Results are the same for any number of threads. A search, and --halving, choose by validation samples, never by the \
+test set.")]
+pub struct CompareArgs {
+    /// A recipe, or data (for its default recipe); then settings as KEY=VALUE
+    #[arg(value_name = "RECIPE | DATA | KEY=VALUE")]
+    pub words: Vec<String>,
+    /// A setting and its values, or a range: KEY=VALUE,VALUE… or KEY=log(LOW,HIGH) or KEY=linear(LOW,HIGH)
+    #[arg(long, value_name = "KEY=VALUES", help_heading = "Comparison")]
+    pub vary: Vec<String>,
+    /// Runs of each combination, with the seeds from --seed on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Comparison")]
+    pub repeat: u64,
+    /// Cross-validation: K runs, each holding out another K-th of the training samples as validation set
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..=1000), help_heading = "Comparison")]
+    pub folds: Option<u64>,
+    /// Combinations drawn at random from ranges and lists [default: 20 if there is a range]
+    #[arg(long, value_name = "N", conflicts_with = "grid", value_parser = clap::value_parser!(u64).range(1..=10_000), help_heading = "Comparison")]
+    pub trials: Option<u64>,
+    /// Instead, N values of each range at equal distances, in all combinations
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1000), help_heading = "Comparison")]
+    pub grid: Option<u64>,
+    /// Successive halving: begin with few epochs, and go on with the best 1/ETA of the combinations for ETA times as many
+    #[arg(long, value_name = "ETA", num_args = 0..=1, default_missing_value = "3", value_parser = clap::value_parser!(u64).range(2..=10), help_heading = "Comparison")]
+    pub halving: Option<u64>,
+    /// The accuracy (or loss, if targets have none) to which epochs and seconds are counted
+    /// [default: 95 % of the best accuracy, or 110 % of the best loss, of all combinations]
+    #[arg(long, value_name = "VALUE", help_heading = "Comparison")]
+    pub reach: Option<f64>,
+    #[command(flatten)]
+    pub flags: RunFlags,
+    /// Folder to write to [default: runs/NAME-compare-N, the next free N]
+    #[arg(long, value_name = "DIR", help_heading = "Run")]
+    pub run_dir: Option<PathBuf>,
+    /// Continue a comparison that was interrupted; what is finished is kept
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["words", "vary", "run_dir", "repeat", "folds", "trials", "grid", "halving"], help_heading = "Run")]
+    pub resume: Option<PathBuf>,
+    /// Print one JSON document on stdout at the end
+    #[arg(long, help_heading = "Run")]
+    pub json: bool,
+    /// No progress, no summary
+    #[arg(long, short, help_heading = "Run")]
+    pub quiet: bool,
 }
 
 #[derive(Debug, Args)]

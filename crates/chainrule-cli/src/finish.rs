@@ -6,6 +6,7 @@ use anyhow::Result;
 use chainrule::Real;
 use chainrule::batch::TargetCoding;
 use chainrule::config::TrainConfig;
+use chainrule::diagnose::Finding;
 use chainrule::evaluate::Evaluator;
 use chainrule::metrics::{self, Classification, Regression, Score};
 use chainrule::network::Network;
@@ -79,7 +80,7 @@ pub fn measure<T: Real>(
 
 /// The document of `summary.json` and `--json`.
 #[derive(Serialize)]
-struct Summary<'a> {
+pub struct Summary<'a> {
     chainrule: &'static str,
     run_dir: String,
     data: Option<&'a str>,
@@ -102,9 +103,11 @@ struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     validation: Option<Measured>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    test: Option<Measured>,
+    pub test: Option<Measured>,
+    /// What is wrong with the run.
+    pub findings: Vec<Finding>,
     choices: &'a [String],
-    conventions: Vec<(String, String)>,
+    pub conventions: Vec<(String, String)>,
 }
 
 /// What is printed at the end of a run.
@@ -118,7 +121,7 @@ pub fn finish<T: Real>(
     trainer: &Trainer<T>,
     prepared: &Prepared,
     folder: &RunFolder,
-    watch: &Watch,
+    watch: &Watch<T>,
     ending: Ending,
 ) -> Result<Results> {
     let (network, config, params) = (trainer.network(), trainer.config(), trainer.result());
@@ -148,6 +151,7 @@ pub fn finish<T: Real>(
         evaluated_train: last.and_then(|record| record.evaluated_train),
         validation: prepared.validation.as_ref().map(measure_on),
         test: prepared.test.as_ref().map(measure_on),
+        findings: watch.findings(trainer),
         choices: &prepared.resolved.choices,
         conventions: conventions(network, config),
     };
@@ -159,8 +163,7 @@ pub fn finish<T: Real>(
     }
     let headline = headline(&summary);
     let cards: Vec<_> = headline.iter().map(|row| (row.name.to_string(), row.value.clone())).collect();
-    let page =
-        report::page(trainer, prepared, summary.test.as_ref(), &cards, &summary.conventions, loss, accuracy)?;
+    let page = report::page(trainer, prepared, &summary, &cards, loss, accuracy)?;
     folder.write("report.html", &page)?;
     let json = serde_json::to_string_pretty(&summary)? + "\n";
     folder.write("summary.json", &json)?;

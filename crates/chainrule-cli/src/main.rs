@@ -12,6 +12,7 @@ mod setup;
 // A subcommand each.
 mod bench;
 mod check;
+mod compare;
 mod data;
 mod eval;
 mod explain;
@@ -26,6 +27,7 @@ mod train;
 mod terminal;
 
 // What a run writes and shows.
+mod diagnosis;
 mod finish;
 mod report;
 mod run_folder;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Recipes(args) => recipes::run(&args),

@@ -10,7 +10,8 @@ use chainrule_report::{
     Bitmap, ClassRow, Confusion, Curve, LayerRow, Mistake, RunReport, Scale, choose_scale, html, line_chart,
 };
 
-use crate::finish::Measured;
+use crate::diagnosis;
+use crate::finish::{Measured, Summary};
 
 /// Mistakes shown.
 const MISTAKES: usize = 48;
@@ -35,7 +36,7 @@ pub fn curves(history: &[EpochRecord]) -> (Vec<Curve>, Vec<Curve>) {
             [(&mut loss, points(|score| Some(score.loss))), (&mut accuracy, points(|score| score.accuracy))]
         {
             if !points.is_empty() {
-                curves.push(Curve { name: name.into(), points });
+                curves.push(Curve::new(name, points));
             }
         }
     }
@@ -56,12 +57,12 @@ pub fn accuracy_chart(curves: &[Curve]) -> String {
 pub fn page<T: Real>(
     trainer: &Trainer<T>,
     prepared: &Prepared,
-    test: Option<&Measured>,
+    summary: &Summary,
     headline: &[(String, String)],
-    conventions: &[(String, String)],
     loss: Vec<Curve>,
     accuracy: Vec<Curve>,
 ) -> Result<String> {
+    let test = summary.test.as_ref();
     let (spec, layout) = (trainer.network().spec(), trainer.network().layout());
     let resolved = &prepared.resolved;
     let layers = spec.layers.iter().enumerate().map(|(l, layer)| LayerRow {
@@ -73,6 +74,9 @@ pub fn page<T: Real>(
         bias: bias_text(layer.bias).into(),
         parameters: layout.layer(l).len(),
     });
+    let findings = summary.findings.iter();
+    let findings: Vec<_> =
+        findings.map(|f| (f.rule, diagnosis::case(f, prepared.train.class_names()))).collect();
     let data = resolved.settings.data.as_deref().unwrap_or("data");
     let classification = test.and_then(|test| test.classification.as_ref());
     let (mistakes, mistakes_total) = match (test, &prepared.test) {
@@ -90,8 +94,9 @@ pub fn page<T: Real>(
     Ok(html(&RunReport {
         title: format!("{data}: {}, {} epochs", spec.sizes(), trainer.progress().history.len()),
         summary: headline.to_vec(),
+        findings: diagnosis::rows(&findings),
         choices: resolved.choices.clone(),
-        conventions: conventions.to_vec(),
+        conventions: summary.conventions.clone(),
         layers: layers.collect(),
         config_toml: to_toml(&resolved.settings)?,
         loss,

@@ -33,11 +33,17 @@ pub struct RunFolder {
 impl RunFolder {
     /// A new folder holding `config.toml`. It appears with that file in it: a folder that exists can be resumed.
     pub fn create(path: &Path, config: &str) -> Result<Self> {
+        Self::create_holding("config.toml", path, config)
+    }
+
+    /// A new folder that appears with the file `first` in it.
+    pub fn create_holding(first: &str, path: &Path, text: &str) -> Result<Self> {
         if path.symlink_metadata().is_ok() {
             let shown = path.display();
+            let command = if first == "config.toml" { "train" } else { "compare" };
             bail!(
                 "run folder {shown}: expected a name that is free, found one that exists \
-                 (choose another --run-dir, or continue with: chainrule train --resume {shown})"
+                 (choose another --run-dir, or continue with: chainrule {command} --resume {shown})"
             );
         }
         let name = path.file_name().with_context(|| format!("run folder {}: has no name", path.display()))?;
@@ -55,7 +61,7 @@ impl RunFolder {
         remove_unfinished(parent, &name.to_string_lossy());
         let temporary = parent.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
         std::fs::create_dir(&temporary).with_context(cannot)?;
-        let written = write_atomically(&temporary.join("config.toml"), config.as_bytes());
+        let written = write_atomically(&temporary.join(first), text.as_bytes());
         let renamed =
             written.map_err(anyhow::Error::from).and_then(|()| Ok(std::fs::rename(&temporary, path)?));
         if let Err(error) = renamed {
@@ -68,6 +74,11 @@ impl RunFolder {
 
     /// A new folder `runs/NAME-N` with the smallest free N.
     pub fn create_numbered(name: &str, config: &str) -> Result<Self> {
+        Self::create_numbered_holding("config.toml", name, config)
+    }
+
+    /// The same, with the file `first` in it.
+    pub fn create_numbered_holding(first: &str, name: &str, text: &str) -> Result<Self> {
         let name: String =
             name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
         let taken = |path: &PathBuf| path.symlink_metadata().is_ok();
@@ -75,7 +86,7 @@ impl RunFolder {
             (1u32..).map(|n| PathBuf::from(format!("runs/{name}-{n}"))).filter(|path| !taken(path));
         loop {
             let free = numbered.next().context("runs/ is full")?;
-            match Self::create(&free, config) {
+            match Self::create_holding(first, &free, text) {
                 Err(_) if taken(&free) => {} // another run began at the same moment
                 result => return result,
             }
@@ -84,8 +95,14 @@ impl RunFolder {
 
     /// The folder of a run that has begun.
     pub fn open(path: &Path) -> Result<Self> {
-        if !path.join("config.toml").is_file() {
-            let found = if path.is_dir() { "a folder without config.toml" } else { "no such folder" };
+        Self::open_holding("config.toml", path)
+    }
+
+    /// The folder that appeared with the file `first` in it.
+    pub fn open_holding(first: &str, path: &Path) -> Result<Self> {
+        if !path.join(first).is_file() {
+            let found =
+                if path.is_dir() { format!("a folder without {first}") } else { "no such folder".into() };
             bail!("{}: expected a run folder, found {found} (runs are listed by: ls runs)", path.display());
         }
         let folder = Self { path: path.to_path_buf(), _lock: lock(path)? };

@@ -14,6 +14,13 @@ use crate::flags::{RunFlags, split_words};
 ///
 /// DATA that is the name of a recipe brings that recipe; other DATA replaces the data of the config file.
 pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
+    let mut settings = settings_of(table(words, flags)?, "settings").map_err(|error| Usage(error.into()))?;
+    settings.threads = Some(threads(settings.threads));
+    Ok(settings)
+}
+
+/// [`settings`] as a table, over which others can be laid.
+pub fn table(words: &[String], flags: &RunFlags) -> Result<Table> {
     let usage = |error: anyhow::Error| anyhow::Error::new(Usage(error));
     let (data, mut over) = split_words(words).map_err(usage)?;
     let mut table = Table::new();
@@ -50,9 +57,7 @@ pub fn settings(words: &[String], flags: &RunFlags) -> Result<Settings> {
         _ => {}
     }
     lay_over(&mut table, over);
-    let mut settings = settings_of(table, "settings").map_err(|error| usage(error.into()))?;
-    settings.threads = Some(threads(settings.threads));
-    Ok(settings)
+    Ok(table)
 }
 
 /// As many threads as asked for, but no more than cores: further ones could only wait for each other. 0 stays, to be

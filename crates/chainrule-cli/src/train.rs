@@ -101,10 +101,12 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
         evaluated_train: resolved.config.evaluate_train,
         validation: prepared.validation.is_some(),
     };
-    let past = trainer.progress().clone();
     let mut watch =
-        Watch::new(folder.clone(), columns, extra, &past, args.checkpoint_every, stop, args.quiet)?;
+        Watch::new(folder.clone(), columns, extra, &trainer, args.checkpoint_every, stop, args.quiet)?;
     let ending = trainer.run(&mut watch);
+    if let (Err(error @ chainrule::Error::NonFinite { .. }), true) = (&ending, show) {
+        watch.explain(&trainer, error);
+    }
     let closed = watch.close();
     let shown = folder.path().display();
     let resume = format!("chainrule train --resume {shown}");
@@ -164,14 +166,14 @@ fn go_on<T: Real>(
 }
 
 /// The fingerprints of all data that a run reads: were one set changed, its history would tell of two.
-fn fingerprints(prepared: &Prepared) -> String {
+pub fn fingerprints(prepared: &Prepared) -> String {
     let sets = [Some(&prepared.train), prepared.validation.as_ref(), prepared.test.as_ref()];
     let print = |set: Option<&Dataset>| set.map_or("-".into(), fingerprint);
     sets.map(print).join(" ")
 }
 
 /// `config.toml`: every resolved setting. Paths are made absolute, so that a run resumes from any folder.
-fn config_toml(prepared: &Prepared) -> Result<String> {
+pub fn config_toml(prepared: &Prepared) -> Result<String> {
     let mut settings = prepared.resolved.settings.clone();
     settings.threads = None;
     change_paths(&mut settings, |path| path.canonicalize().ok());
@@ -180,6 +182,6 @@ fn config_toml(prepared: &Prepared) -> Result<String> {
 }
 
 /// `digits` of `digits`, `my` of `path/to/my.csv`.
-fn short_name(data: &str) -> String {
+pub fn short_name(data: &str) -> String {
     Path::new(data).file_stem().map_or_else(|| "run".into(), |stem| stem.to_string_lossy().into_owned())
 }

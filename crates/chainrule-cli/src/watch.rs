@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use chainrule::Real;
+use chainrule::diagnose::{self, Diagnostics, Finding, Place, Rule};
 use chainrule::observer::{Observer, Signal};
-use chainrule::train::{EpochRecord, Progress, Trainer};
+use chainrule::train::{EpochRecord, Trainer};
 use chainrule_io::{Checkpoint, Extra, HistoryColumns, write_atomically};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::diagnosis;
 use crate::run_folder::RunFolder;
 
 /// Time between checkpoints unless steps are counted.
@@ -21,7 +23,7 @@ const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 const SHOW_AFTER: Duration = Duration::from_millis(100);
 
 /// Watches one run.
-pub struct Watch {
+pub struct Watch<T> {
     folder: RunFolder,
     history: File,
     columns: HistoryColumns,
@@ -36,6 +38,9 @@ pub struct Watch {
     drawn: Option<Instant>,
     stop: Arc<AtomicBool>,
     first_step: u64,
+    diagnostics: Diagnostics<T>,
+    /// Findings that were said.
+    said: Vec<(Rule, Place)>,
     error: Option<anyhow::Error>,
 }
 
@@ -52,17 +57,18 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-impl Watch {
-    /// Begins, or continues, the history of a run. `extra` is what a checkpoint kept, `past` is where it stands.
+impl<T: Real> Watch<T> {
+    /// Begins, or continues, the history of a run. `extra` is what a checkpoint kept.
     pub fn new(
         folder: RunFolder,
         columns: HistoryColumns,
-        extra: Extra,
-        past: &Progress,
+        mut extra: Extra,
+        trainer: &Trainer<T>,
         checkpoint_every: Option<u64>,
         stop: Arc<AtomicBool>,
         quiet: bool,
     ) -> Result<Self> {
+        let past = trainer.progress();
         let mut text = columns.header();
         for (record, &seconds) in past.history.iter().zip(&extra.seconds) {
             text += &columns.line(record, seconds);
@@ -84,7 +90,6 @@ impl Watch {
             folder,
             history,
             columns,
-            extra,
             checkpoint_every,
             saved,
             started: Instant::now(),
@@ -95,8 +100,38 @@ impl Watch {
             drawn: None,
             stop,
             first_step: past.step,
+            diagnostics: Diagnostics::new(trainer, extra.diagnosis.take()),
+            said: Vec::new(),
+            extra,
             error: None,
         })
+    }
+
+    /// What is wrong with the run so far.
+    pub fn findings(&self, trainer: &Trainer<T>) -> Vec<Finding> {
+        self.diagnostics.findings(trainer)
+    }
+
+    /// Says why a number may no longer be finite.
+    pub fn explain(&self, trainer: &Trainer<T>, error: &chainrule::Error) {
+        let record = self.diagnostics.record();
+        let finding = diagnose::diverged(record, trainer.config(), trainer.progress(), error);
+        say(&diagnosis::warning(&finding, &record.data.classes));
+    }
+
+    /// Says what the last measurement brought to light.
+    fn warn(&mut self, trainer: &Trainer<T>, measured_before: usize) {
+        if self.quiet || self.diagnostics.record().measurements.len() == measured_before {
+            return;
+        }
+        let findings = self.findings(trainer);
+        for finding in diagnosis::new_ones(&findings, &mut self.said) {
+            let line = diagnosis::warning(finding, &self.diagnostics.record().data.classes);
+            match &self.bar {
+                Some(bar) => bar.println(line),
+                None => say(&line),
+            }
+        }
     }
 
     /// Seconds of training, those before a resume included.
@@ -105,8 +140,9 @@ impl Watch {
     }
 
     /// Saves the state as it is.
-    pub fn save<T: Real>(&mut self, trainer: &Trainer<T>) -> Result<()> {
-        let extra = Extra { elapsed: self.elapsed(), ..self.extra.clone() };
+    pub fn save(&mut self, trainer: &Trainer<T>) -> Result<()> {
+        let diagnosis = Some(self.diagnostics.record().clone());
+        let extra = Extra { elapsed: self.elapsed(), diagnosis, ..self.extra.clone() };
         let checkpoint = Checkpoint { snapshot: trainer.snapshot(), extra };
         self.folder.save(trainer.network().layout(), &checkpoint)?;
         self.saved = Instant::now();
@@ -138,7 +174,7 @@ impl Watch {
         }
     }
 
-    fn show_bar<T: Real>(&mut self, trainer: &Trainer<T>) {
+    fn show_bar(&mut self, trainer: &Trainer<T>) {
         let Some(bar) = &self.bar else { return };
         let progress = trainer.progress();
         let (step, total) = (progress.step, trainer.total_steps());
@@ -181,8 +217,11 @@ pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-impl<T: Real> Observer<T> for Watch {
+impl<T: Real> Observer<T> for Watch<T> {
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
+        let measured = self.diagnostics.record().measurements.len();
+        self.diagnostics.on_step(trainer);
+        self.warn(trainer, measured);
         let recent = self.drawn.is_some_and(|drawn| drawn.elapsed() < SHOW_AFTER);
         if self.bar.is_some() && !recent {
             self.show_bar(trainer);
@@ -206,6 +245,9 @@ impl<T: Real> Observer<T> for Watch {
         let written = self.history.write_all(line.as_bytes());
         let written = written.with_context(|| format!("cannot write {}", path.display()));
         self.show_epoch(record, seconds, trainer.progress().ending.is_some());
+        let measured = self.diagnostics.record().measurements.len();
+        self.diagnostics.on_epoch(trainer, record);
+        self.warn(trainer, measured);
         self.guard(written)
     }
 }

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use chainrule::Real;
+use chainrule::diagnose::Record;
 use chainrule::layout::Layout;
 use chainrule::train::{Progress, Snapshot};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub struct Extra {
     pub fingerprint: String,
     /// The SIMD path that computed so far; on another one the last bits may differ.
     pub simd: String,
+    /// What was measured of the run so far.
+    #[serde(default)]
+    pub diagnosis: Option<Record>,
 }
 
 #[derive(Serialize, Deserialize)]

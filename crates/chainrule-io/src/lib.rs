@@ -59,7 +59,7 @@ pub use fetch::{FetchProgress, fetch_mnist};
 pub use fingerprint::fingerprint;
 pub use history::HistoryColumns;
 pub use model::{Model, ModelInfo, save_model};
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Fold, Prepared, prepare, prepare_fold};
 pub use preprocess::{Preprocessing, inputs_as_targets};
 pub use recognise::NAMES;
 pub use samples::read_table_with;

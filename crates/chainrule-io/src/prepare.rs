@@ -71,6 +71,24 @@ impl Prepared {
 /// # Errors
 /// If no data is named, it cannot be read, or settings and data do not fit each other.
 pub fn prepare(settings: &Settings) -> Result<Prepared> {
+    prepare_fold(settings, None)
+}
+
+/// One part of a cross-validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fold {
+    /// Which part is held out, from 0.
+    pub part: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+/// [`prepare`], with one fold of the training samples as validation set: each is held out once, and classes have their
+/// share in each fold. Columns are standardized by the others alone.
+///
+/// # Errors
+/// As [`prepare`], and if `settings` ask for another validation set, or there are fewer samples than folds.
+pub fn prepare_fold(settings: &Settings, fold: Option<Fold>) -> Result<Prepared> {
     let source = settings
         .data
         .as_deref()
@@ -135,7 +153,10 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         let name = &train.class_names()[first as usize];
         notes.push(format!("note: all {} training samples are of the one class '{name}'", labels.len()));
     }
-    let validation = hold_out_validation(&mut train, &mut settings, seed, &mut notes)?;
+    let validation = match fold {
+        Some(fold) => Some(hold_out_fold(&mut train, &settings, seed, fold)?),
+        None => hold_out_validation(&mut train, &mut settings, seed, &mut notes)?,
+    };
 
     let mut resolved = settings.resolve(&train)?;
     let standardize = settings.standardize.unwrap_or(standardize_by_default);
@@ -228,6 +249,29 @@ pub fn change_paths(settings: &mut Settings, change: impl Fn(&Path) -> Option<Pa
             *source = path;
         }
     }
+}
+
+/// Takes a fold out of the training set.
+fn hold_out_fold(train: &mut Dataset, settings: &Settings, seed: u64, fold: Fold) -> Result<Dataset> {
+    let asked = settings.validation.is_some()
+        || settings.validation_split.is_some_and(|share| share > 0.0)
+        || settings.validation_last.is_some();
+    if asked {
+        return Err(wrong(
+            "folds and validation",
+            "one of them",
+            "both",
+            "each fold is the validation set once",
+        ));
+    }
+    if train.len() < fold.of {
+        let expected = format!("at most the {} training samples", train.len());
+        return Err(wrong("folds", &expected, &fold.of.to_string(), ""));
+    }
+    let name = format!("{} fold {}", train.name(), fold.part + 1);
+    let (rest, held) = train.fold(fold.part, fold.of, seed)?;
+    *train = rest;
+    Ok(held.renamed(name))
 }
 
 /// Takes the validation samples out of the training set.

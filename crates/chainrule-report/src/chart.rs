@@ -1,6 +1,6 @@
 use axis::Axis;
 use kuva::backend::svg::SvgBackend;
-use kuva::plot::{LinePlot, ScatterPlot};
+use kuva::plot::{BandPlot, LinePlot, LineStyle, ScatterPlot};
 use kuva::render::plots::Plot;
 use kuva::render::render::render_multiple;
 pub(crate) use look::Look;
@@ -18,12 +18,23 @@ pub struct Curve {
     /// Its points `(x, y)`, by rising x. Points that are not finite are left out and the line joins their
     /// neighbours, so a figure that is only taken every few epochs still makes a line.
     pub points: Vec<(f64, f64)>,
+    /// How far it spreads up and down at each point, drawn as a faint band; empty for none.
+    pub spread: Vec<f64>,
 }
 
 impl Curve {
     /// A curve from its name and points.
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
-        Self { name: name.into(), points }
+        Self { name: name.into(), points, spread: Vec::new() }
+    }
+
+    /// The edges of its band as curves of their own, low and high; empty without one.
+    fn edges(&self) -> [Vec<(f64, f64)>; 2] {
+        let edge = |sign: f64| {
+            let moved = self.points.iter().zip(&self.spread).map(|(&(x, y), s)| (x, y + sign * s));
+            Self::new("", moved.collect()).finite().collect()
+        };
+        [edge(-1.0), edge(1.0)]
     }
 
     fn finite(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
@@ -99,6 +110,9 @@ pub(crate) fn render(chart: &Chart<'_>) -> String {
 
     let mut plots = Vec::new();
     let mut legend = Vec::new();
+    for (i, curve) in chart.curves.iter().enumerate() {
+        plots.extend(band(chart, i, curve, &x, &y));
+    }
     for (i, (curve, points)) in chart.curves.iter().zip(&data).enumerate() {
         let inside = points.iter().map(|&(px, py)| (px / x.unit, py / y.unit)).filter(|&(_, py)| py >= y.low);
         let points = thin::thin(&inside.collect::<Vec<_>>(), MOST_POINTS);
@@ -110,8 +124,12 @@ pub(crate) fn render(chart: &Chart<'_>) -> String {
             let dots = ScatterPlot::new().with_data(points.clone()).with_color(colour.clone()).with_size(3.0);
             plots.push(Plot::Scatter(dots));
         }
-        legend.push(look::entry(&curve.name, &colour));
-        plots.push(Plot::Line(LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0)));
+        legend.push(look::entry(&curve.name, &colour, look::dash(i)));
+        let line = LinePlot::new().with_data(points).with_color(colour).with_stroke_width(2.0);
+        plots.push(Plot::Line(match look::dash(i) {
+            Some(dash) => line.with_line_style(LineStyle::Custom(dash)),
+            None => line,
+        }));
     }
     if plots.is_empty() {
         plots.push(Plot::Line(LinePlot::new().with_color("none")));
@@ -119,6 +137,18 @@ pub(crate) fn render(chart: &Chart<'_>) -> String {
     let layout = look::layout(chart, &plots, legend, &x, &y);
     let svg = SvgBackend::new().render_scene(&render_multiple(plots, layout));
     document::finish(chart, &svg, empty)
+}
+
+/// The band around a curve, kept inside the axes.
+fn band(chart: &Chart<'_>, i: usize, curve: &Curve, x: &Axis, y: &Axis) -> Option<Plot> {
+    let [low, high] = curve.edges().map(|edge| thin::stretched(&edge, MOST_POINTS));
+    if low.len() < 2 || low.len() != high.len() {
+        return None;
+    }
+    let inside = |&(_, v): &(f64, f64)| (v / y.unit).max(y.low).min(y.high);
+    let places: Vec<f64> = low.iter().map(|&(px, _)| px / x.unit).collect();
+    let plot = BandPlot::new(places, low.iter().map(inside), high.iter().map(inside));
+    Some(Plot::Band(plot.with_color(chart.look.colour(i)).with_opacity(0.14)))
 }
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {

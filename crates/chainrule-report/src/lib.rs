@@ -19,9 +19,11 @@
 pub mod chart;
 /// An update written out: as text, Markdown and HTML.
 pub mod derivation;
+/// The plain data of a comparison's report.
+pub mod comparison;
 /// Bitmaps, and bitmaps as inline PNG.
 pub mod image;
-/// The HTML page made from a [`run::RunReport`].
+/// The HTML pages made from a [`run::RunReport`] or a [`comparison::ComparisonReport`].
 mod page;
 /// The plain data of a run report.
 pub mod run;
@@ -31,7 +33,8 @@ pub mod terminal;
 mod text;
 
 pub use chart::{Curve, Scale, choose_scale, line_chart};
+pub use comparison::{ComparisonReport, ComparisonRow, Group, NamedChart, TextTable};
 pub use image::{Bitmap, Palette, png_data_uri};
-pub use page::html;
-pub use run::{ClassRow, Confusion, LayerRow, Mistake, RunReport};
+pub use page::{comparison_html, html};
+pub use run::{ClassRow, Confusion, FindingRow, LayerRow, Mistake, RunReport};
 pub use terminal::draw;

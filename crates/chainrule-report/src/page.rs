@@ -3,9 +3,13 @@ use crate::run::RunReport;
 use crate::text::clean;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+mod comparison;
 mod confusion;
+mod diagnosis;
 mod pictures;
 mod tables;
+
+pub use comparison::comparison_html;
 
 const STYLE: &str = include_str!("page/style.css");
 
@@ -20,6 +24,7 @@ struct Section {
 /// and it has no script.
 pub fn html(report: &RunReport) -> String {
     let sections: Vec<Section> = [
+        ("diagnosis", "Diagnosis", diagnosis::findings(&report.findings)),
         ("curves", "Learning curves", curves(report)),
         ("metrics", "Metrics", metrics(report)),
         ("confusion", "Confusion", report.confusion.as_ref().and_then(confusion::confusion)),
@@ -32,13 +37,27 @@ pub fn html(report: &RunReport) -> String {
             "Conventions",
             tables::pairs("Conventions of the figures on this page", &report.conventions),
         ),
-        ("configuration", "Configuration", configuration(&report.config_toml)),
+        (
+            "configuration",
+            "Configuration",
+            configuration("Every setting of this run, as", "config.toml", &report.config_toml),
+        ),
     ]
     .into_iter()
     .filter_map(|(id, heading, body)| Some(Section { id, heading, body: body? }))
     .collect();
     let title = if report.title.trim().is_empty() { "A run of Chainrule" } else { &report.title };
+    frame("Chainrule run report", title, &report.summary, &sections, "This run has recorded nothing yet.")
+}
 
+/// A whole page: the head of the document, the headline figures, and the sections.
+fn frame(
+    kind: &str,
+    title: &str,
+    summary: &[(String, String)],
+    sections: &[Section],
+    nothing: &str,
+) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -52,26 +71,26 @@ pub fn html(report: &RunReport) -> String {
             }
             body {
                 header {
-                    p.kind { "Chainrule run report" }
+                    p.kind { (kind) }
                     h1 { (clean(title)) }
-                    (tables::summary(&report.summary))
+                    (tables::summary(summary))
                     @if sections.len() > 1 {
                         nav aria-label="Parts of this page" {
-                            @for section in &sections {
+                            @for section in sections {
                                 a href={ "#" (section.id) } { (section.heading) }
                             }
                         }
                     }
                 }
                 main {
-                    @for section in &sections {
+                    @for section in sections {
                         section id=(section.id) aria-labelledby={ (section.id) "-heading" } {
                             h2 id={ (section.id) "-heading" } { (section.heading) }
                             (section.body)
                         }
                     }
                     @if sections.is_empty() {
-                        p.note { "This run has recorded nothing yet." }
+                        p.note { (nothing) }
                     }
                 }
             }
@@ -81,34 +100,31 @@ pub fn html(report: &RunReport) -> String {
 }
 
 fn curves(report: &RunReport) -> Option<Markup> {
-    let chart = |id: &str, name: &str, curves: &[Curve]| {
-        if curves.iter().all(|c| c.points.is_empty()) {
-            return None;
-        }
-        let y_scale = if id == "loss" { choose_scale(curves) } else { Scale::Linear };
-        let svg = chart::render(&Chart {
-            title: &report.title,
-            x_label: "epoch",
-            y_label: name,
-            y_scale,
-            curves,
-            look: Look::Page,
-        });
-        Some(html! {
-            figure.chart {
-                (PreEscaped(svg))
-                figcaption {
-                    (name) " by epoch"
-                    @if y_scale == Scale::Log { ", on a logarithmic scale" }
-                }
+    let loss = chart("Loss", &report.title, choose_scale(&report.loss), &report.loss);
+    let accuracy = chart("Accuracy", &report.title, Scale::Linear, &report.accuracy);
+    charts(loss.into_iter().chain(accuracy).collect())
+}
+
+/// Curves over epochs, with what they show below; nothing without points.
+fn chart(name: &str, title: &str, y_scale: Scale, curves: &[Curve]) -> Option<Markup> {
+    if curves.iter().all(|c| c.points.is_empty()) {
+        return None;
+    }
+    let svg =
+        chart::render(&Chart { title, x_label: "epoch", y_label: name, y_scale, curves, look: Look::Page });
+    Some(html! {
+        figure.chart {
+            (PreEscaped(svg))
+            figcaption {
+                (clean(name)) " by epoch"
+                @if y_scale == Scale::Log { ", on a logarithmic scale" }
             }
-        })
-    };
-    let charts: Vec<Markup> =
-        [chart("loss", "Loss", &report.loss), chart("accuracy", "Accuracy", &report.accuracy)]
-            .into_iter()
-            .flatten()
-            .collect();
+        }
+    })
+}
+
+/// Charts beside each other.
+fn charts(charts: Vec<Markup>) -> Option<Markup> {
     if charts.is_empty() { None } else { Some(html! { div.charts { @for chart in &charts { (chart) } } }) }
 }
 
@@ -131,11 +147,11 @@ fn choices(sentences: &[String]) -> Option<Markup> {
     (!sentences.is_empty()).then(|| html! { ul { @for sentence in sentences { li { (clean(sentence)) } } } })
 }
 
-fn configuration(toml: &str) -> Option<Markup> {
+fn configuration(what: &str, file: &str, toml: &str) -> Option<Markup> {
     (!toml.trim().is_empty()).then(|| {
         html! {
             details {
-                summary { "Every setting of this run, as " code { "config.toml" } }
+                summary { (what) " " code { (file) } }
                 pre tabindex="0" { code { (clean(toml)) } }
             }
         }

@@ -8,6 +8,8 @@ pub struct RunReport {
     pub title: String,
     /// Headline figures, name and value: test accuracy, loss, time, parameters.
     pub summary: Vec<(String, String)>,
+    /// What is wrong with the run, and on what number that rests.
+    pub findings: Vec<FindingRow>,
     /// Sentences on what the program chose by itself.
     pub choices: Vec<String>,
     /// Conventions in force, name and statement: loss reduction, factor 1/2, weight orientation, L2 scaling.
@@ -36,6 +38,19 @@ pub struct RunReport {
     pub first_layer: Vec<Bitmap>,
     /// How many units the first layer has.
     pub first_layer_total: usize,
+}
+
+/// Something wrong with a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FindingRow {
+    /// What it is: `saturated units`.
+    pub name: String,
+    /// Where, the number measured, its threshold, and what belongs to it; one for each place.
+    pub cases: Vec<String>,
+    /// What it means.
+    pub meaning: String,
+    /// What to try.
+    pub advice: String,
 }
 
 /// One layer of the network.

@@ -1,7 +1,8 @@
 //! The page and its charts are well formed and harmless, whatever is in the report.
 
 use chainrule_report::{
-    Bitmap, ClassRow, Confusion, Curve, LayerRow, Mistake, RunReport, Scale, html, line_chart,
+    Bitmap, ClassRow, ComparisonReport, ComparisonRow, Confusion, Curve, FindingRow, Group, LayerRow,
+    Mistake, NamedChart, RunReport, Scale, TextTable, comparison_html, html, line_chart,
 };
 use roxmltree::{Document, ParsingOptions};
 
@@ -24,7 +25,10 @@ fn as_xml(page: &str) -> String {
 
 /// Parses the page, and checks what holds for every page.
 fn check(report: &RunReport) -> String {
-    let page = html(report);
+    check_page(html(report))
+}
+
+fn check_page(page: String) -> String {
     let xml = as_xml(&page);
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     let document = Document::parse_with_options(&xml, options).unwrap_or_else(|e| panic!("{e}\n{xml}"));
@@ -144,11 +148,54 @@ fn hostile_names_are_text() {
         class_table: vec![ClassRow { name: text.clone(), precision: f64::NAN, ..ClassRow::default() }],
         mistakes: vec![mistake(Some(support::ring(8, 1.0))), mistake(None), mistake(Some(Bitmap::default()))],
         mistakes_total: 0,
+        findings: vec![hostile_finding()],
         evaluated_on: text.clone(),
         first_layer: vec![Bitmap::new(2, 2, vec![f64::NAN; 4]), Bitmap::default()],
         first_layer_total: 1,
     });
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
+}
+
+fn hostile_finding() -> FindingRow {
+    let text = HOSTILE.to_owned();
+    FindingRow { name: text.clone(), cases: vec![text.clone(); 2], meaning: text.clone(), advice: text }
+}
+
+#[test]
+fn a_comparison_is_a_page() {
+    let page = check_page(comparison_html(&ComparisonReport::default()));
+    assert!(page.contains("Nothing was compared."));
+    let text = HOSTILE.to_owned();
+    let curve = Curve {
+        spread: vec![0.5, f64::NAN, 1e9, 0.0],
+        ..Curve::new(HOSTILE, vec![(0.0, 1.0), (1.0, 2.0), (2.0, 0.5), (3.0, f64::NAN)])
+    };
+    let chart = |scale| NamedChart { name: text.clone(), scale, curves: vec![curve.clone(); 14] };
+    let page = check_page(comparison_html(&ComparisonReport {
+        title: text.clone(),
+        summary: vec![(text.clone(), text.clone())],
+        notes: vec![text.clone()],
+        header: vec![text.clone(); 3],
+        rows: vec![ComparisonRow { cells: vec![text.clone(); 3], diagnosis: text.clone(), best: true }],
+        charts: vec![chart(Scale::Linear), NamedChart::default()],
+        diagnosis: vec![
+            Group { name: text.clone(), result: text.clone(), findings: vec![hostile_finding()] },
+            Group::default(),
+        ],
+        inside_notes: vec![text.clone()],
+        inside: Some(TextTable {
+            header: vec![text.clone(); 2],
+            rows: vec![vec![text.clone(); 2]],
+            text_columns: 1,
+        }),
+        inside_charts: vec![chart(Scale::Log)],
+        plan_toml: text.clone(),
+    }));
+    assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
+    for id in ["table", "curves", "diagnosis", "inside", "plan"] {
+        assert!(page.contains(&format!("<section id=\"{id}\"")), "{id}");
+    }
+    assert!(page.contains("and 2 more") && page.contains("No rule found anything wrong."));
 }
 
 #[test]

@@ -299,20 +299,8 @@ impl Dataset {
         if !(fraction > 0.0 && fraction < 1.0) {
             return Err(Error::setting("split", "a fraction above 0 and below 1", fraction));
         }
-        let mut groups: Vec<Vec<usize>> = match &self.targets {
-            Targets::Classes { labels, names } => {
-                let mut groups = vec![Vec::new(); names.len()];
-                for (sample, &label) in labels.iter().enumerate() {
-                    groups[label as usize].push(sample);
-                }
-                groups
-            }
-            Targets::Values { .. } => vec![(0..self.len()).collect()],
-        };
-        let mut rng = rng::stream(seed, Stream::Split);
         let mut held_out = vec![false; self.len()];
-        for group in &mut groups {
-            rng::shuffle(group, &mut rng);
+        for group in self.shuffled_groups(seed) {
             let share = (group.len() as f64 * fraction).round() as usize;
             for &sample in &group[..share.min(group.len().saturating_sub(1))] {
                 held_out[sample] = true;
@@ -324,6 +312,36 @@ impl Dataset {
             return Err(Error::data(&self.name, problem, "give a test set, or a larger fraction"));
         }
         Ok((self.subset(&rest)?, self.subset(&held)?))
+    }
+
+    /// Part `part` of `of` equal ones for cross-validation, as (rest, held out), each in the original order. Over all
+    /// parts every sample is held out once; with classes the parts are stratified.
+    ///
+    /// # Errors
+    /// If a side is empty.
+    pub fn fold(&self, part: usize, of: usize, seed: u64) -> Result<(Self, Self)> {
+        let dealt: Vec<usize> = self.shuffled_groups(seed).concat();
+        let mut held_out = vec![false; self.len()];
+        dealt.iter().skip(part).step_by(of).for_each(|&sample| held_out[sample] = true);
+        let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&sample| held_out[sample]);
+        Ok((self.subset(&rest)?, self.subset(&held)?))
+    }
+
+    /// The samples of each class, or all of them, in a seeded random order.
+    fn shuffled_groups(&self, seed: u64) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = match &self.targets {
+            Targets::Classes { labels, names } => {
+                let mut groups = vec![Vec::new(); names.len()];
+                for (sample, &label) in labels.iter().enumerate() {
+                    groups[label as usize].push(sample);
+                }
+                groups
+            }
+            Targets::Values { .. } => vec![(0..self.len()).collect()],
+        };
+        let mut rng = rng::stream(seed, Stream::Split);
+        groups.iter_mut().for_each(|group| rng::shuffle(group, &mut rng));
+        groups
     }
 }
 
@@ -385,6 +403,22 @@ mod tests {
         assert!(rest.labels().unwrap().contains(&1) && !held.labels().unwrap().contains(&1));
         assert!(classes(&[0]).split(0.5, 0).is_err());
         assert!(classes(&[0, 0]).split(f64::NAN, 0).is_err());
+    }
+
+    #[test]
+    fn folds_hold_out_every_sample_once_and_are_stratified() {
+        let data = classes(&[0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
+        let mut all = Vec::new();
+        for part in 0..3 {
+            let (rest, held) = data.fold(part, 3, 4).unwrap();
+            assert_eq!(rest.len() + held.len(), 11);
+            let of = |class| held.labels().unwrap().iter().filter(|&&label| label == class).count();
+            assert!(of(0) == 2 && of(1) == 1 && of(2) <= 1, "{:?}", held.labels());
+            all.extend((0..held.len()).map(|i| held.row(i)[0]));
+        }
+        all.sort_by(f64::total_cmp);
+        assert_eq!(all, (0..11).map(f64::from).collect::<Vec<_>>());
+        assert!(classes(&[0, 1]).fold(2, 3, 0).is_err());
     }
 
     #[test]

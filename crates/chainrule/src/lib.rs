@@ -28,6 +28,7 @@
 //! | [`predictor`] | answers as fast as they can be had |
 //! | [`observer`] | who watches a run |
 //! | [`explain`] | an update, written out with every number |
+//! | [`diagnose`] | what goes wrong in it, and on what number that rests |
 //! | [`reduce`] | sums over machines |
 //! | [`rng`] | seeded streams of random numbers |
 //! | [`error`] | what can go wrong |
@@ -60,6 +61,7 @@ pub mod metrics;
 pub mod predictor;
 pub mod observer;
 pub mod explain;
+pub mod diagnose;
 pub mod reduce;
 pub mod rng;
 pub mod error;

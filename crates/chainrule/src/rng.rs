@@ -20,6 +20,8 @@ pub enum Stream {
     Dropout,
     /// Which samples are held out as test or validation set.
     Split,
+    /// Settings drawn at random.
+    Search,
 }
 
 /// The generator of `seed` for one purpose.

@@ -58,7 +58,7 @@ pub fn subject(args: &ExplainArgs, change: impl Fn(&mut Settings)) -> Result<Sub
     let prepared = prepare(&settings).map_err(setup::refused)?;
     let step = args.step.unwrap_or(1);
     let record = match settings.dtype.unwrap_or_default() {
-        Dtype::F32 => of_recipe::<f32>(args, &prepared, step)?,
+        Dtype::F32 | Dtype::Bf16 => of_recipe::<f32>(args, &prepared, step)?,
         Dtype::F64 => of_recipe::<f64>(args, &prepared, step)?,
     };
     Ok(Subject { title: format!("{name}: step {step}"), name, record, notes: Vec::new() })
@@ -118,7 +118,7 @@ fn of_run(args: &ExplainArgs, folder: &Path, change: impl Fn(&mut Settings)) -> 
     change(&mut settings);
     let prepared = prepare(&settings).map_err(setup::refused)?;
     let (step, record) = match settings.dtype.unwrap_or_default() {
-        Dtype::F32 => run_step::<f32>(args, folder, &prepared)?,
+        Dtype::F32 | Dtype::Bf16 => run_step::<f32>(args, folder, &prepared)?,
         Dtype::F64 => run_step::<f64>(args, folder, &prepared)?,
     };
     let name = folder.display().to_string();
@@ -178,7 +178,7 @@ fn of_model(args: &ExplainArgs, word: &str, change: impl Fn(&mut Settings)) -> R
     let samples = if args.sample.is_empty() { &first[..] } else { &args.sample };
     let network = model.network.clone();
     let record = match model.dtype {
-        Dtype::F32 => {
+        Dtype::F32 | Dtype::Bf16 => {
             record_at(&mut Trainer::<f32>::new(network, config, sets, Some(model.params()))?, 1, samples)?
         }
         Dtype::F64 => {

@@ -9,9 +9,11 @@ use kuva::render::theme::Theme;
 pub(super) const WIDTH: f64 = 620.0;
 pub(super) const HEIGHT: f64 = 400.0;
 /// The legend names at most this many curves.
-const MOST_ENTRIES: usize = 8;
+const MOST_ENTRIES: usize = 12;
 /// Colours that stay apart for colour-blind readers (Okabe and Ito), darkened to stand on white.
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#00805c", "#b0508a", "#9a6a00", "#2f7fae"];
+const COLOURS: [&str; 5] = ["#0072b2", "#d55e00", "#00805c", "#b0508a", "#9a6a00"];
+/// Once the colours are used up, lines are broken.
+const DASHES: [Option<&str>; 3] = [None, Some("8 4"), Some("2 3")];
 
 /// Where a chart is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,14 +53,14 @@ impl Look {
     }
 }
 
+/// How the line of a curve is broken.
+pub(super) fn dash(index: usize) -> Option<String> {
+    DASHES[index / COLOURS.len() % DASHES.len()].map(String::from)
+}
+
 /// A curve in the legend.
-pub(super) fn entry(name: &str, colour: &str) -> LegendEntry {
-    LegendEntry {
-        label: label(name, 32),
-        color: colour.to_owned(),
-        shape: LegendShape::Line,
-        dasharray: None,
-    }
+pub(super) fn entry(name: &str, colour: &str, dasharray: Option<String>) -> LegendEntry {
+    LegendEntry { label: label(name, 32), color: colour.to_owned(), shape: LegendShape::Line, dasharray }
 }
 
 /// All of a chart around its lines.
@@ -72,7 +74,7 @@ pub(super) fn layout(
     if legend.len() > MOST_ENTRIES {
         let more = legend.len() - MOST_ENTRIES;
         legend.truncate(MOST_ENTRIES);
-        legend.push(entry(&format!("and {more} more"), "none"));
+        legend.push(entry(&format!("and {more} more"), "none", None));
     }
     // kuva measures the ticks it would write itself; these are written differently.
     let left = 46.0 + 9.0 * y.longest_tick() as f64;

@@ -22,6 +22,13 @@ pub(super) fn thin(points: &[(f64, f64)], limit: usize) -> Vec<(f64, f64)> {
     kept
 }
 
+/// At most `limit` of the points at equal distances: the same places for any heights.
+pub(super) fn stretched(points: &[(f64, f64)], limit: usize) -> Vec<(f64, f64)> {
+    let step = points.len().div_ceil(limit).max(1);
+    let last = points.last().filter(|_| !(points.len() - 1).is_multiple_of(step));
+    points.iter().step_by(step).chain(last).copied().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::thin;

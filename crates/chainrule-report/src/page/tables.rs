@@ -1,3 +1,4 @@
+use crate::comparison::TextTable;
 use crate::run::{ClassRow, LayerRow};
 use crate::text::{clean, fixed, grouped};
 use maud::{Markup, html};
@@ -116,6 +117,40 @@ pub(super) fn classes(rows: &[ClassRow]) -> Option<Markup> {
         },
     );
     Some(folded(rows.len(), &format!("Precision, recall and F1 of {} classes", grouped(rows.len())), table))
+}
+
+/// A table of text; its first columns are words, the others numbers.
+pub(super) fn text(table: Option<&TextTable>, caption: &str) -> Option<Markup> {
+    let table = table.filter(|table| !table.rows.is_empty())?;
+    let words = table.text_columns;
+    Some(scrolling(
+        caption,
+        &html! {
+            table.wide {
+                caption.unseen { (caption) }
+                thead {
+                    tr {
+                        @for (at, name) in table.header.iter().enumerate() {
+                            th.number[at >= words] scope="col" { (clean(name)) }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (at, cell) in row.iter().enumerate() {
+                                @if at == 0 {
+                                    th scope="row" { (clean(cell)) }
+                                } @else {
+                                    td.number[at >= words] { (clean(cell)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    ))
 }
 
 /// What is long, folded away under a line that says what it is.

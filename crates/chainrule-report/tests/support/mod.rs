@@ -107,6 +107,7 @@ pub fn report(epochs: usize, digits: &[(usize, Bitmap)]) -> RunReport {
             ("Parameters", "66,250"),
             ("Training samples", "1,934"),
         ]),
+        findings: Vec::new(),
         choices: vec![
             "The target has 10 classes, so the output layer is softmax and the loss cross_entropy.".to_owned(),
             "The data names its own test set of 946 samples; nothing was held out of the 1,934 for training.".to_owned(),
