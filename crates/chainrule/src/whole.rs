@@ -109,33 +109,35 @@ impl WholeSteps {
             self.kernel.run(params, &self.lists, targets, batches, losses, &mut self.answers, config.threads);
         let used = (made * batch_size).min(samples.len());
         let rows = self.answers.chunks_exact(self.outputs).zip(&samples[..used]);
-        let correct = match targets {
+        running.correct = match targets {
             descent::Targets::Labels(labels) if config.accuracy == Accuracy::Argmax => {
                 // Finite: the kernel stops before an answer that is not.
-                rows.filter(|(a, sample)| argmax(a) == labels[**sample] as usize).count() as f64
+                running.correct
+                    + rows.filter(|(a, sample)| argmax(a) == labels[**sample] as usize).count() as f64
             }
-            descent::Targets::Values(values) if config.accuracy != Accuracy::None => rows
-                .map(|(a, &s)| config.accuracy.correct(a, &values[s * self.outputs..(s + 1) * self.outputs]))
-                .sum(),
-            _ => 0.0,
+            descent::Targets::Values(values) if config.accuracy != Accuracy::None => {
+                rows.fold(running.correct, |sum, (a, &s)| {
+                    sum + config.accuracy.correct(a, &values[s * self.outputs..(s + 1) * self.outputs])
+                })
+            }
+            _ => running.correct,
         };
-        let last =
-            made.checked_sub(1).map_or(0.0, |last| self.losses[last] / (used - last * batch_size) as f64);
-        Made {
-            steps: made,
-            loss: self.losses[..made].iter().sum(),
-            last_batch_loss: last,
-            correct,
-            samples: used,
+        if let Some(last) = made.checked_sub(1) {
+            running.loss = self.losses[..made].iter().fold(running.loss, |sum, loss| sum + loss);
+            running.weight += used as f64;
+            running.samples += used;
+            running.last_batch_loss = self.losses[last] / (used - last * batch_size) as f64;
+            running.learning_rate = self.rates[last].learning_rate;
         }
+        made
     }
 }
 
 /// Lists of all inputs, for data that is small or not sparse enough to have lists of its own.
 fn full_lists(data: &Dataset) -> Option<Arc<SparseRows>> {
     match data.features() {
-        Features::Bytes { values, scale } => SparseRows::from_bytes(values, data.inputs(), *scale),
-        Features::Reals(values) => SparseRows::from_reals(values, data.inputs()),
+        Features::Bytes { values, scale } => SparseRows::from_bytes(values, data.inputs(), *scale, 1.0),
+        Features::Reals(values) => SparseRows::from_reals(values, data.inputs(), 1.0),
     }
     .map(Arc::new)
 }
