@@ -45,7 +45,7 @@ fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, data: &Dataset, thr
     let mut evaluator = Evaluator::<T>::new(&model.network, data, threads);
     // Targets play no part here: they may not be there at all.
     let coding = TargetCoding::Constant(0.0);
-    let (outputs, _) = evaluator.outputs(&model.network, &model.params(), data, coding);
+    let outputs = evaluator.outputs(&model.network, &model.params(), data, coding);
     let answer = answer(model);
     let restore = restoring(model);
     let width = model.network.spec().outputs();
