@@ -48,16 +48,26 @@ enum Values {
 }
 
 impl SparseRows {
-    /// The nonzero inputs of `bytes (samples, inputs)`; an input is `byte * scale`, rounded once. None if they are more than a
-    /// share `most`, or if there are more than 65,536 inputs, which the lists have no room for.
-    pub fn from_bytes(bytes: &[u8], inputs: usize, scale: f64, most: f64) -> Option<Self> {
+    /// The nonzero inputs of `bytes (samples, inputs)`; an input is `byte * scale`, rounded once. None if there are more
+    /// than 65,536 inputs, which the lists have no room for.
+    pub fn from_bytes(bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
+        Self::from_bytes_up_to(1.0, bytes, inputs, scale)
+    }
+
+    /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
+    pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
         let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte)?;
         let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
         Some(Self { inputs, starts, columns, values: Values::Bytes(values, Box::new(table)) })
     }
 
-    /// The nonzero inputs of `numbers (samples, inputs)`. None as in [`SparseRows::from_bytes`].
-    pub fn from_reals(numbers: &[f64], inputs: usize, most: f64) -> Option<Self> {
+    /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
+    pub fn from_reals(numbers: &[f64], inputs: usize) -> Option<Self> {
+        Self::from_reals_up_to(1.0, numbers, inputs)
+    }
+
+    /// As [`SparseRows::from_reals`], but none, soon, if more than a share `most` of the inputs is nonzero.
+    pub fn from_reals_up_to(most: f64, numbers: &[f64], inputs: usize) -> Option<Self> {
         let (starts, columns, values) = build::lists(numbers, inputs, most, |x| x as f32)?;
         Some(Self { inputs, starts, columns, values: Values::Reals(values) })
     }

@@ -194,9 +194,9 @@ impl Dataset {
             let inputs = self.inputs();
             let lists = match &self.features {
                 Features::Bytes { values, scale } => {
-                    SparseRows::from_bytes(values, inputs, *scale, SPARSE_BELOW)
+                    SparseRows::from_bytes_up_to(SPARSE_BELOW, values, inputs, *scale)
                 }
-                Features::Reals(values) => SparseRows::from_reals(values, inputs, SPARSE_BELOW),
+                Features::Reals(values) => SparseRows::from_reals_up_to(SPARSE_BELOW, values, inputs),
             };
             lists.map(Arc::new)
         };

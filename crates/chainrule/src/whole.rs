@@ -127,8 +127,8 @@ impl WholeSteps {
 /// Lists of all inputs, for data that is small or not sparse enough to have lists of its own.
 fn full_lists(data: &Dataset) -> Option<Arc<SparseRows>> {
     match data.features() {
-        Features::Bytes { values, scale } => SparseRows::from_bytes(values, data.inputs(), *scale, 1.0),
-        Features::Reals(values) => SparseRows::from_reals(values, data.inputs(), 1.0),
+        Features::Bytes { values, scale } => SparseRows::from_bytes(values, data.inputs(), *scale),
+        Features::Reals(values) => SparseRows::from_reals(values, data.inputs()),
     }
     .map(Arc::new)
 }
