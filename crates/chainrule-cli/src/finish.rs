@@ -7,7 +7,7 @@ use chainrule::Real;
 use chainrule::batch::TargetCoding;
 use chainrule::config::TrainConfig;
 use chainrule::diagnose::Finding;
-use chainrule::evaluate::Evaluator;
+use chainrule::evaluate::{Answers, Evaluator};
 use chainrule::metrics::{self, Classification, Regression, Score};
 use chainrule::network::Network;
 use chainrule::regularize::PenaltyScale;
@@ -54,8 +54,7 @@ pub fn measure<T: Real>(
     threads: usize,
 ) -> Measured {
     let mut evaluator = Evaluator::new(network, data, threads);
-    let score = evaluator.score(network, params, data, coding, accuracy);
-    let (outputs, losses) = evaluator.outputs(network, params, data, coding);
+    let Answers { score, outputs, losses } = evaluator.answers(network, params, data, coding, accuracy);
     let mut outputs: Vec<f64> = outputs.into_iter().map(Real::to_f64).collect();
     let width = network.spec().outputs();
     let binary = width == 1 && data.class_names().len() == 2;

@@ -44,7 +44,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             let mut evaluator = Evaluator::<f64>::new(&model.network, &data, threads);
             // Targets play no part here: they may not be there at all.
             let coding = TargetCoding::Constant(0.0);
-            let (outputs, _) = evaluator.outputs(&model.network, &model.params(), &data, coding);
+            let outputs = evaluator.outputs(&model.network, &model.params(), &data, coding);
             write(args, &model, &outputs)
         }
     }

@@ -21,6 +21,10 @@ use crate::run_folder::RunFolder;
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
 /// Time between epoch lines on a terminal, and between looks of the bar.
 const SHOW_AFTER: Duration = Duration::from_millis(100);
+/// Time between looks at the clock, the bar and the flag of Ctrl-C, about.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
+/// Steps between looks grow at most by this factor at a time: the first ones are no measure of the others.
+const GROWTH: u64 = 16;
 
 /// Watches one run.
 pub struct Watch<T> {
@@ -37,11 +41,41 @@ pub struct Watch<T> {
     shown: Option<Instant>,
     drawn: Option<Instant>,
     stop: Arc<AtomicBool>,
+    looks: Looks,
     first_step: u64,
     diagnostics: Diagnostics<T>,
     /// Findings that were said.
     said: Vec<(Rule, Place)>,
     error: Option<anyhow::Error>,
+}
+
+/// How many steps are made between two looks at a run.
+struct Looks {
+    steps: u64,
+    /// When the last one was, and after which step.
+    last: (Instant, u64),
+}
+
+impl Looks {
+    fn new(step: u64) -> Self {
+        Self { steps: 1, last: (Instant::now(), step) }
+    }
+
+    /// Steps left before the next look, after `step`.
+    fn left(&self, step: u64) -> u64 {
+        self.steps.saturating_sub(step.saturating_sub(self.last.1)).max(1)
+    }
+
+    /// Counts a look, and sets the steps up to the next by how long the last ones took.
+    fn look(&mut self, now: Instant, step: u64) {
+        let (then, before) = self.last;
+        if let made @ 1.. = step.saturating_sub(before) {
+            let each = (now - then).as_secs_f64() / made as f64;
+            let wanted = LOOK_AFTER.as_secs_f64() / each; // infinite if the clock stood still
+            self.steps = (wanted as u64).clamp(1, self.steps.saturating_mul(GROWTH));
+        }
+        self.last = (now, step);
+    }
 }
 
 /// Set by Ctrl-C, and by a request to terminate.
@@ -99,6 +133,7 @@ impl<T: Real> Watch<T> {
             shown: None,
             drawn: None,
             stop,
+            looks: Looks::new(past.step),
             first_step: past.step,
             diagnostics: Diagnostics::new(trainer, extra.diagnosis.take()),
             said: Vec::new(),
@@ -146,6 +181,7 @@ impl<T: Real> Watch<T> {
         let checkpoint = Checkpoint { snapshot: trainer.snapshot(), extra };
         self.folder.save(trainer.network().layout(), &checkpoint)?;
         self.saved = Instant::now();
+        self.looks.last.0 = self.saved; // saving is no part of a step
         Ok(())
     }
 
@@ -155,13 +191,6 @@ impl<T: Real> Watch<T> {
             bar.finish_and_clear();
         }
         self.error.take().map_or(Ok(()), Err)
-    }
-
-    fn due(&self, step: u64) -> bool {
-        match self.checkpoint_every {
-            Some(every) => step.is_multiple_of(every),
-            None => self.saved.elapsed() >= CHECKPOINT_AFTER,
-        }
     }
 
     fn guard(&mut self, result: Result<()>) -> Signal {
@@ -218,19 +247,31 @@ pub fn say(line: &str) {
 }
 
 impl<T: Real> Observer<T> for Watch<T> {
+    fn patience(&mut self, step: u64) -> u64 {
+        let to_checkpoint = self.checkpoint_every.map_or(u64::MAX, |every| every - step % every);
+        self.looks.left(step).min(to_checkpoint).min(self.diagnostics.patience(step))
+    }
+
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
         let measured = self.diagnostics.record().measurements.len();
         self.diagnostics.on_step(trainer);
         self.warn(trainer, measured);
-        let recent = self.drawn.is_some_and(|drawn| drawn.elapsed() < SHOW_AFTER);
-        if self.bar.is_some() && !recent {
-            self.show_bar(trainer);
-            self.drawn = Some(Instant::now());
-        }
         if self.stop.load(Ordering::Relaxed) {
             return Signal::Stop;
         }
-        if self.due(trainer.progress().step) {
+        let step = trainer.progress().step;
+        let exact = self.checkpoint_every.is_some_and(|every| step.is_multiple_of(every));
+        // Steps that come one by one are not worth a look at the clock each.
+        if !exact && step.saturating_sub(self.looks.last.1) < self.looks.steps {
+            return Signal::Continue;
+        }
+        let now = Instant::now();
+        self.looks.look(now, step);
+        if self.bar.is_some() && self.drawn.is_none_or(|drawn| now - drawn >= SHOW_AFTER) {
+            self.show_bar(trainer);
+            self.drawn = Some(now);
+        }
+        if exact || (self.checkpoint_every.is_none() && now - self.saved >= CHECKPOINT_AFTER) {
             let saved = self.save(trainer);
             return self.guard(saved);
         }
@@ -307,5 +348,30 @@ pub fn loss_text(loss: f64) -> String {
         format!("{loss:.4e}")
     } else {
         format!("{loss:.5}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_every_20_milliseconds_whatever_a_step_takes() {
+        let mut looks = Looks::new(7);
+        let (mut now, mut step) = (looks.last.0, 7);
+        let mut go = |steps: u64, each: Duration| {
+            now += each * steps as u32;
+            step += steps;
+            looks.look(now, step);
+            assert_eq!(looks.left(step), looks.steps);
+            assert_eq!(looks.left(step + looks.steps), 1);
+            looks.steps
+        };
+        let quick = Duration::from_micros(10);
+        assert_eq!([go(1, quick), go(16, quick), go(256, quick), go(2000, quick)], [16, 256, 2000, 2000]);
+        assert_eq!(go(100, quick), 2000, "the end of an epoch comes early");
+        assert_eq!(go(2000, Duration::from_millis(1)), 20);
+        assert_eq!(go(20, Duration::from_secs(1)), 1);
+        assert_eq!(go(1, Duration::ZERO), 16, "a clock that stands still");
     }
 }

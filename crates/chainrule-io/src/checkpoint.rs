@@ -51,7 +51,8 @@ struct Document {
     extra: Extra,
 }
 
-const VERSION: u32 = 1;
+/// 2: XXH3 as fingerprint, parameters in panels.
+const VERSION: u32 = 2;
 
 /// Writes a checkpoint, whole or not at all.
 ///

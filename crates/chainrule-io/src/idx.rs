@@ -3,10 +3,11 @@
 //! Two zero bytes, a type byte (8: unsigned bytes), the number of dimensions, each dimension as a big-endian `u32`,
 //! then the values, the last dimension fastest.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use chainrule::{Dataset, Features, Targets};
+use chainrule::{Dataset, Features, Targets, memory};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::words::{count, list};
@@ -41,7 +42,14 @@ impl Idx {
 /// # Errors
 /// If it cannot be read, is not IDX, holds another type than unsigned bytes, or is shorter or longer than it says.
 pub fn read_idx(path: &Path) -> Result<Idx> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut bytes = Vec::with_capacity(file.metadata()?.len().min(MAX_RESERVED as u64) as usize + 1);
+        memory::prefer_huge_pages(&bytes);
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error| Error::io("read", path, error))?;
     parse_idx(&bytes, &path.display().to_string())
 }
 
@@ -111,13 +119,22 @@ impl<R: Read> Source<'_, R> {
         expected: &str,
         broken: &impl Fn(&R, std::io::ErrorKind) -> Error,
     ) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(length.min(MAX_RESERVED));
-        let outcome = (&mut self.reader).take(length as u64).read_to_end(&mut bytes);
-        outcome.map_err(|error| broken(&self.reader, error.kind()))?;
+        let (mut bytes, mut filled) = (vec![0; length.min(MAX_RESERVED)], 0);
+        memory::prefer_huge_pages(&bytes);
+        while filled < length {
+            if filled == bytes.len() {
+                bytes.resize(length.min(filled + MAX_RESERVED), 0);
+            }
+            match self.reader.read(&mut bytes[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) => return Err(broken(&self.reader, error.kind())),
+            }
+        }
         let start = self.offset;
-        self.offset += bytes.len() as u64;
-        if bytes.len() < length {
-            let found = format!("the end of the file after {} of them", bytes.len());
+        self.offset += filled as u64;
+        if filled < length {
+            let found = format!("the end of the file after {filled} of them");
             let found = if start < 8 { "the end of the file".to_string() } else { found };
             let hint = "the file is cut short; fetch or copy it again";
             return Err(self.malformed(self.offset, expected, found).hint(hint));
@@ -186,7 +203,8 @@ impl<R: Read> Source<'_, R> {
 /// As [`read_idx`], and if the two files have different counts, are exchanged, or the labels are not labels.
 pub fn read_idx_pair(images: &Path, labels: &Path, name: &str) -> Result<Dataset> {
     let shown = (images.display().to_string(), labels.display().to_string());
-    let (pixels, values) = (read_idx(images)?, read_idx(labels)?);
+    let (pixels, values) = both(|| read_idx(images), || read_idx(labels));
+    let (pixels, values) = (pixels?, values?);
     check_images(&pixels, &shown.0)?;
     if values.dims.len() != 1 {
         let found = count(values.dims.len(), "dimension");
@@ -206,6 +224,15 @@ pub fn read_idx_pair(images: &Path, labels: &Path, name: &str) -> Result<Dataset
         Targets::Classes { labels, names: (0..classes).map(|c| c.to_string()).collect() },
         name,
     )
+}
+
+/// Calls both at once, the second on a thread of its own.
+pub(crate) fn both<A, B: Send>(a: impl FnOnce() -> A, b: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let b = scope.spawn(b);
+        let a = a();
+        (a, b.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// Reads images without labels; every target is class 0 of `names`, or the value 0 if there are none.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chainrule::Dataset;
 
-use crate::idx::read_idx_pair;
+use crate::idx::{both, read_idx_pair};
 use crate::words::list;
 use crate::{Error, Result};
 
@@ -43,7 +43,9 @@ impl MnistFiles {
         let read = |pair: &Option<(PathBuf, PathBuf)>, name: &str| {
             pair.as_ref().map(|(images, labels)| read_idx_pair(images, labels, name)).transpose()
         };
-        let (train, test) = (read(&self.train, name)?, read(&self.test, &format!("{name} test"))?);
+        // Unpacking takes most of the time before training.
+        let (train, test) = both(|| read(&self.train, name), || read(&self.test, &format!("{name} test")));
+        let (train, test) = (train?, test?);
         if let (Some(train), Some(test)) = (&train, &test)
             && train.shape() != test.shape()
         {

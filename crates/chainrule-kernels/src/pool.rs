@@ -173,6 +173,19 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
     }
 }
 
+/// Calls `work` once for each of `jobs`, each on whatever thread is free.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_each<J: Send>(jobs: Vec<J>, work: impl Fn(J) + Sync) {
+    let jobs: Vec<_> = jobs.into_iter().map(|job| Mutex::new(Some(job))).collect();
+    run(jobs.len(), |at| {
+        // Nobody panics while holding it, and each part has a lock of its own.
+        let job = jobs[at].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        job.into_iter().for_each(&work);
+    });
+}
+
 /// The share of part `t` of `parts` in `0..count`, in whole multiples of `unit`.
 pub fn share(count: usize, unit: usize, t: usize, parts: usize) -> std::ops::Range<usize> {
     let units = count.div_ceil(unit);

@@ -28,6 +28,10 @@ use pulp::Simd;
 use std::cell::RefCell;
 use std::ops::Range;
 
+mod build;
+
+pub use build::count_nonzeros;
+
 /// Samples as lists of their nonzero inputs, in the order of the inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseRows {
@@ -49,16 +53,24 @@ impl SparseRows {
     /// The nonzero inputs of `bytes (samples, inputs)`; an input is `byte * scale`, rounded once. None if there are more
     /// than 65,536 inputs, which the lists have no room for.
     pub fn from_bytes(bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
-        let (starts, columns) = nonzeros(bytes, inputs, |&byte| byte != 0)?;
-        let values = bytes.iter().copied().filter(|&byte| byte != 0).collect();
+        Self::from_bytes_up_to(1.0, bytes, inputs, scale)
+    }
+
+    /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
+    pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
+        let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte)?;
         let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
         Some(Self { inputs, starts, columns, values: Values::Bytes(values, Box::new(table)) })
     }
 
     /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
     pub fn from_reals(numbers: &[f64], inputs: usize) -> Option<Self> {
-        let (starts, columns) = nonzeros(numbers, inputs, |&x| x as f32 != 0.0)?;
-        let values = numbers.iter().map(|&x| x as f32).filter(|&x| x != 0.0).collect();
+        Self::from_reals_up_to(1.0, numbers, inputs)
+    }
+
+    /// As [`SparseRows::from_reals`], but none, soon, if more than a share `most` of the inputs is nonzero.
+    pub fn from_reals_up_to(most: f64, numbers: &[f64], inputs: usize) -> Option<Self> {
+        let (starts, columns, values) = build::lists(numbers, inputs, most, |x| x as f32)?;
         Some(Self { inputs, starts, columns, values: Values::Reals(values) })
     }
 
@@ -202,20 +214,6 @@ fn in_four<B: Copy>(
     for (chain, at) in (at..columns.len()).enumerate() {
         each(chain, usize::from(columns[at]), value(values[at]));
     }
-}
-
-/// Where each sample's list begins, and the inputs in it.
-fn nonzeros<V>(values: &[V], inputs: usize, nonzero: impl Fn(&V) -> bool) -> Option<(Vec<u32>, Vec<u16>)> {
-    let count = values.iter().filter(|v| nonzero(v)).count();
-    if inputs == 0 || inputs > 1 << 16 || u32::try_from(count).is_err() {
-        return None;
-    }
-    let (mut starts, mut columns) = (vec![0], Vec::with_capacity(count));
-    for row in values.chunks_exact(inputs) {
-        columns.extend(row.iter().enumerate().filter(|(_, v)| nonzero(v)).map(|(i, _)| i as u16));
-        starts.push(columns.len() as u32);
-    }
-    Some((starts, columns))
 }
 
 /// What makes the pointers of this file sound: `samples` exist, and w has `k` rows in each of its panels.

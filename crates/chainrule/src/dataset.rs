@@ -2,7 +2,7 @@
 
 use crate::rng::{self, Stream};
 use crate::{Error, Real, Result};
-use chainrule_kernels::sparse::SparseRows;
+use chainrule_kernels::sparse::{self, SparseRows};
 use std::sync::{Arc, OnceLock};
 
 /// The inputs of all samples, row-major `(samples, inputs)`, stored as compactly as the source allows.
@@ -178,11 +178,12 @@ impl Dataset {
         &self.features
     }
 
-    /// Share of inputs that are not zero.
+    /// Share of inputs that are not zero in f32.
     pub fn density(&self) -> f64 {
-        let nonzeros = match &self.features {
-            Features::Bytes { values, .. } => values.iter().filter(|&&byte| byte != 0).count(),
-            Features::Reals(values) => values.iter().filter(|&&value| value as f32 != 0.0).count(),
+        let nonzeros = match (self.lists.get(), &self.features) {
+            (Some(Some(lists)), _) => lists.nonzeros(),
+            (_, Features::Bytes { values, .. }) => sparse::count_nonzeros(values, |byte| byte),
+            (_, Features::Reals(values)) => sparse::count_nonzeros(values, |value| value as f32),
         };
         nonzeros as f64 / self.features.len() as f64
     }
@@ -190,12 +191,12 @@ impl Dataset {
     /// Lists of the nonzero inputs for f32, if those are few enough ([`SPARSE_BELOW`]) for lists to be faster.
     pub fn lists(&self) -> Option<&Arc<SparseRows>> {
         let make = || {
-            if self.density() > SPARSE_BELOW {
-                return None;
-            }
+            let inputs = self.inputs();
             let lists = match &self.features {
-                Features::Bytes { values, scale } => SparseRows::from_bytes(values, self.inputs(), *scale),
-                Features::Reals(values) => SparseRows::from_reals(values, self.inputs()),
+                Features::Bytes { values, scale } => {
+                    SparseRows::from_bytes_up_to(SPARSE_BELOW, values, inputs, *scale)
+                }
+                Features::Reals(values) => SparseRows::from_reals_up_to(SPARSE_BELOW, values, inputs),
             };
             lists.map(Arc::new)
         };

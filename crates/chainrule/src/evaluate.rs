@@ -25,20 +25,28 @@ impl<T: Real> Evaluator<T> {
         Self { ws: Workspace::new(net, capacity, how), batch: plan::batch(net, data, capacity) }
     }
 
-    /// Calls `each` with every chunk after its forward pass.
+    /// The score over `data`; calls `each` with every chunk on the way.
     fn pass(
         &mut self,
         net: &Network,
         params: &[T],
         data: &Dataset,
         coding: TargetCoding,
-        mut each: impl FnMut(&Batch<T>, &mut Workspace<T>),
-    ) {
+        accuracy: Accuracy,
+        mut each: impl FnMut(&Batch<T>, &Workspace<T>),
+    ) -> Score {
+        let (mut loss, mut weight, mut correct) = (0.0, 0.0, 0.0);
         for start in (0..data.len()).step_by(CHUNK) {
             self.batch.gather(data, coding, &[], start..data.len().min(start + CHUNK));
             net.forward(params, self.batch.input(), &mut self.ws);
-            each(&self.batch, &mut self.ws);
+            loss += net.loss(&self.batch, &mut self.ws);
+            weight += self.batch.total_weight();
+            correct += count_correct(accuracy, &self.batch, &self.ws);
+            each(&self.batch, &self.ws);
         }
+        // Samples that all weigh nothing have no loss.
+        let loss = if weight > 0.0 { loss / weight } else { 0.0 };
+        Score { loss, accuracy: accuracy.rate(correct, data.len() as f64) }
     }
 
     /// Mean loss and accuracy over `data`.
@@ -50,39 +58,48 @@ impl<T: Real> Evaluator<T> {
         coding: TargetCoding,
         accuracy: Accuracy,
     ) -> Score {
-        let (mut loss, mut weight, mut correct) = (0.0, 0.0, 0.0);
-        self.pass(net, params, data, coding, |batch, ws| {
-            loss += net.loss(batch, ws);
-            weight += batch.total_weight();
-            correct += count_correct(accuracy, batch, ws);
-        });
-        // Samples that all weigh nothing have no loss.
-        let loss = if weight > 0.0 { loss / weight } else { 0.0 };
-        Score { loss, accuracy: accuracy.rate(correct, data.len() as f64) }
+        self.pass(net, params, data, coding, accuracy, |_, _| {})
     }
 
-    /// The outputs for every sample, `(samples, outputs)`, and the loss of each.
-    pub fn outputs(
+    /// The outputs for every sample, `(samples, outputs)`.
+    pub fn outputs(&mut self, net: &Network, params: &[T], data: &Dataset, coding: TargetCoding) -> Vec<T> {
+        self.answers(net, params, data, coding, Accuracy::None).outputs
+    }
+
+    /// Score, outputs and losses, in one pass.
+    pub fn answers(
         &mut self,
         net: &Network,
         params: &[T],
         data: &Dataset,
         coding: TargetCoding,
-    ) -> (Vec<T>, Vec<f64>) {
-        let outputs = net.spec().outputs();
-        let (mut answers, mut losses) =
-            (Vec::with_capacity(data.len() * outputs), Vec::with_capacity(data.len()));
-        self.pass(net, params, data, coding, |batch, ws| {
-            answers.extend_from_slice(ws.output());
+        accuracy: Accuracy,
+    ) -> Answers<T> {
+        let width = net.spec().outputs();
+        let (mut outputs, mut losses) =
+            (Vec::with_capacity(data.len() * width), Vec::with_capacity(data.len()));
+        let score = self.pass(net, params, data, coding, accuracy, |batch, ws| {
+            outputs.extend_from_slice(ws.output());
             let z = ws.z(net.spec().layers.len() - 1);
             for s in 0..batch.len() {
-                let row = s * outputs..(s + 1) * outputs;
+                let row = s * width..(s + 1) * width;
                 let loss = net.spec().loss.value(&z[row.clone()], &ws.output()[row.clone()], &batch.y()[row]);
                 losses.push(loss.to_f64());
             }
         });
-        (answers, losses)
+        Answers { score, outputs, losses }
     }
+}
+
+/// What a network answers for a data set.
+#[derive(Clone, Debug)]
+pub struct Answers<T> {
+    /// Mean loss and accuracy.
+    pub score: Score,
+    /// `(samples, outputs)`
+    pub outputs: Vec<T>,
+    /// The loss of each sample.
+    pub losses: Vec<f64>,
 }
 
 /// Correct answers of the last forward pass.

@@ -116,7 +116,8 @@ impl Layout {
     /// W(l) as files and equations have it: row-major (units, inputs).
     pub fn export_weight<T: Real>(&self, l: usize, params: &[T]) -> Vec<T> {
         let (units, inputs) = self.weight_shape(l);
-        (0..units * inputs).map(|at| params[self.weight_at(l, at / inputs, at % inputs)]).collect()
+        let rows = (0..units).map(|j| params[self.weight_at(l, j, 0)..].iter().step_by(PANEL).take(inputs));
+        rows.flatten().copied().collect()
     }
 
     /// Sets W(l) from row-major (units, inputs).
@@ -133,8 +134,9 @@ impl Layout {
                 format!("{} numbers", weight.len()),
             ));
         }
-        for (at, &value) in weight.iter().enumerate() {
-            params[self.weight_at(l, at / inputs, at % inputs)] = value;
+        for (j, row) in weight.chunks_exact(inputs.max(1)).enumerate() {
+            let column = params[self.weight_at(l, j, 0)..].iter_mut().step_by(PANEL);
+            column.zip(row).for_each(|(param, &value)| *param = value);
         }
         Ok(())
     }

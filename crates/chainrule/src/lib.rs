@@ -72,7 +72,7 @@ mod number;
 mod state;
 mod whole;
 
-pub use chainrule_kernels::{Real, simd};
+pub use chainrule_kernels::{Real, memory, simd};
 pub use dataset::{Dataset, Features, Targets};
 pub use error::{Error, Result};
 

@@ -106,8 +106,8 @@ impl Plan {
                 Some(other) => (Way::FiveCalls, other.to_string()),
             },
         };
-        let density = data.density();
         let lists = f32s && (way == Way::WholeSteps || data.lists().is_some());
+        let density = data.density(); // known once there are lists
         let n = batch_size as f64;
         let mut cycles = Vec::new();
         let mut layers = Vec::new();

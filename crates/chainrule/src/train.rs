@@ -211,7 +211,7 @@ impl<'d, T: Real> Trainer<'d, T> {
         let (Some(whole), Some(params)) = (&mut self.whole, T::as_f32_mut(&mut self.params)) else {
             return false;
         };
-        let (config, progress) = (&self.config, &self.progress);
+        let (config, progress) = (&self.config, &mut self.progress);
         let steps = most.min(planned - progress.step).min(whole.most_steps() as u64) as usize;
         let start = progress.position;
         let batch_size = self.ws.capacity();
@@ -220,22 +220,12 @@ impl<'d, T: Real> Trainer<'d, T> {
         let rate = |at: usize| {
             config.learning_rate * config.schedule.factor(step + at as u64, epoch, planned, &plateau)
         };
-        let made = whole.run(params, self.sets.train, config, &self.order[start..end], rate);
-        if made.steps == 0 {
-            return false; // the step finds out what is not finite
-        }
-        self.optimizer.t += made.steps as u64;
-        let progress = &mut self.progress;
-        let running = &mut progress.running;
-        running.loss += made.loss;
-        running.weight += made.samples as f64;
-        running.correct += made.correct;
-        running.samples += made.samples;
-        running.last_batch_loss = made.last_batch_loss;
-        running.learning_rate = rate(made.steps - 1);
-        progress.position = start + made.samples;
-        progress.step += made.steps as u64;
-        true
+        let order = &self.order[start..end];
+        let made = whole.run(params, self.sets.train, config, order, rate, &mut progress.running);
+        self.optimizer.t += made as u64;
+        progress.position = start.saturating_add(made.saturating_mul(batch_size)).min(samples);
+        progress.step += made as u64;
+        made > 0 // else the step finds out what is not finite
     }
 
     /// One step; true if L-BFGS found a minimum.

@@ -8,6 +8,7 @@ use crate::dataset::{Dataset, Features, Targets};
 use crate::loss::Loss;
 use crate::metrics::{Accuracy, argmax};
 use crate::network::Network;
+use crate::state::Running;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::descent::{self, Batches, Descent, Layer, Rate};
 use chainrule_kernels::sparse::SparseRows;
@@ -27,20 +28,6 @@ pub(crate) struct WholeSteps {
     rates: Vec<Rate>,
     losses: Vec<f64>,
     answers: Vec<f32>,
-}
-
-/// What a call of [`WholeSteps::run`] made.
-pub(crate) struct Made {
-    /// Steps; fewer than asked for if the next one's loss or deltas are not finite.
-    pub steps: usize,
-    /// Their losses, summed over samples and steps.
-    pub loss: f64,
-    /// The mean loss of the last batch.
-    pub last_batch_loss: f64,
-    /// Correct answers.
-    pub correct: f64,
-    /// Samples used.
-    pub samples: usize,
 }
 
 impl WholeSteps {
@@ -83,7 +70,10 @@ impl WholeSteps {
         self.rates.len()
     }
 
-    /// One step for each batch of `samples`, at most [`WholeSteps::most_steps`]; `rate` gives the rate of each.
+    /// One step for each batch of `samples`, at most [`WholeSteps::most_steps`]; `rate` gives the rate of each. Returns how many
+    /// were made: fewer if the next one's loss or deltas are not finite.
+    ///
+    /// `running` grows step by step, so that its bits do not tell how many steps a call made.
     pub fn run(
         &mut self,
         params: &mut [f32],
@@ -91,7 +81,8 @@ impl WholeSteps {
         config: &TrainConfig,
         samples: &[usize],
         rate: impl Fn(usize) -> f64,
-    ) -> Made {
+        running: &mut Running,
+    ) -> usize {
         let batch_size = config.batch_size.of(data.len());
         let steps = samples.len().div_ceil(batch_size);
         let (_, l2) = config.regularize.penalties(data.len());
@@ -109,25 +100,27 @@ impl WholeSteps {
             self.kernel.run(params, &self.lists, targets, batches, losses, &mut self.answers, config.threads);
         let used = (made * batch_size).min(samples.len());
         let rows = self.answers.chunks_exact(self.outputs).zip(&samples[..used]);
-        let correct = match targets {
+        running.correct = match targets {
             descent::Targets::Labels(labels) if config.accuracy == Accuracy::Argmax => {
                 // Finite: the kernel stops before an answer that is not.
-                rows.filter(|(a, sample)| argmax(a) == labels[**sample] as usize).count() as f64
+                running.correct
+                    + rows.filter(|(a, sample)| argmax(a) == labels[**sample] as usize).count() as f64
             }
-            descent::Targets::Values(values) if config.accuracy != Accuracy::None => rows
-                .map(|(a, &s)| config.accuracy.correct(a, &values[s * self.outputs..(s + 1) * self.outputs]))
-                .sum(),
-            _ => 0.0,
+            descent::Targets::Values(values) if config.accuracy != Accuracy::None => {
+                rows.fold(running.correct, |sum, (a, &s)| {
+                    sum + config.accuracy.correct(a, &values[s * self.outputs..(s + 1) * self.outputs])
+                })
+            }
+            _ => running.correct,
         };
-        let last =
-            made.checked_sub(1).map_or(0.0, |last| self.losses[last] / (used - last * batch_size) as f64);
-        Made {
-            steps: made,
-            loss: self.losses[..made].iter().sum(),
-            last_batch_loss: last,
-            correct,
-            samples: used,
+        if let Some(last) = made.checked_sub(1) {
+            running.loss = self.losses[..made].iter().fold(running.loss, |sum, loss| sum + loss);
+            running.weight += used as f64;
+            running.samples += used;
+            running.last_batch_loss = self.losses[last] / (used - last * batch_size) as f64;
+            running.learning_rate = self.rates[last].learning_rate;
         }
+        made
     }
 }
 

@@ -61,6 +61,35 @@ fn resume_at_every_step_gives_the_same_bits() {
     }
 }
 
+/// Lets so many steps be made at once.
+struct Patient(u64);
+
+impl<T: Real> Observer<T> for Patient {
+    fn patience(&mut self, _: u64) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn patience_does_not_show_in_the_bits() {
+    let data = blobs(60, 4, 3, 1);
+    for more in [
+        "optimizer = \"sgd\"",
+        "optimizer = \"sgd\"\nloss = \"quadratic\"\nl2 = 0.01",
+        "optimizer = \"adam\"",
+    ] {
+        let recipe = settings(&format!("{BASE}{more}"));
+        let mut one = trainer::<f32>(&recipe, &data);
+        one.run(&mut Patient(1)).unwrap();
+        for patience in [2, 7, u64::MAX] {
+            let mut many = trainer::<f32>(&recipe, &data);
+            many.run(&mut Patient(patience)).unwrap();
+            assert_eq!(bits(many.params()), bits(one.params()), "{more}: {patience} at once");
+            assert_eq!(many.progress(), one.progress(), "{more}: {patience} at once");
+        }
+    }
+}
+
 #[test]
 fn a_foreign_snapshot_is_refused() {
     let data = blobs(23, 4, 3, 1);

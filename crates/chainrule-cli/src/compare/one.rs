@@ -219,6 +219,12 @@ impl<T: Real> Watch<'_, T> {
 }
 
 impl<T: Real> Observer<T> for Watch<'_, T> {
+    fn patience(&mut self, step: u64) -> u64 {
+        /// Steps between looks at the clock and the flag of Ctrl-C: milliseconds, for any network small enough to compare.
+        const STEPS: u64 = 100;
+        self.diagnostics.patience(step).min(STEPS)
+    }
+
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
         self.diagnostics.on_step(trainer);
         if self.task.stop.load(Ordering::Relaxed) {

@@ -114,7 +114,7 @@ impl<'p, T: Real> Probe<'p, T> {
             let config = &self.prepared.resolved.config;
             let coding = config.evaluation_coding;
             let outputs =
-                Evaluator::new(self.net, data, config.threads).outputs(self.net, self.params, data, coding).0;
+                Evaluator::new(self.net, data, config.threads).outputs(self.net, self.params, data, coding);
             let width = self.net.spec().outputs();
             let mut targets = Batch::<T>::new(data, width, 1);
             let right = outputs.chunks_exact(width).enumerate().map(|(s, a)| {

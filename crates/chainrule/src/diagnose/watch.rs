@@ -91,6 +91,18 @@ impl<T: Real> Diagnostics<T> {
 }
 
 impl<T: Real> Observer<T> for Diagnostics<T> {
+    /// The step after a measurement tells how far it went; the first ones are measured at powers of 4.
+    fn patience(&mut self, step: u64) -> u64 {
+        if self.before.is_some() {
+            return 1;
+        }
+        let mut next = 1u64;
+        while next <= step {
+            next = next.saturating_mul(4);
+        }
+        next - step
+    }
+
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
         self.compare(trainer);
         let step = trainer.progress().step;
