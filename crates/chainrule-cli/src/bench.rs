@@ -178,12 +178,12 @@ fn text(figures: &[Figure]) -> String {
     text
 }
 
-/// A figure in its unit, with thousandths of a second as ms.
+/// A figure without what it is for, which the work says; thousandths of a second as ms.
 fn amount(value: f64, unit: &str) -> String {
-    match unit.strip_prefix('s') {
-        Some("amples/s") => format!("{} /s", thousands(value)),
-        Some(per) if value < 0.1 => format!("{} ms{per}", digits(1e3 * value, 4)),
-        _ => format!("{} {unit}", digits(value, 4)),
+    match unit.split('/').next().unwrap_or(unit) {
+        "samples" => format!("{} /s", thousands(value)),
+        "s" if value < 0.1 => format!("{} ms", digits(1e3 * value, 4)),
+        unit => format!("{} {unit}", digits(value, 4)),
     }
 }
 

@@ -18,9 +18,9 @@ fn the_longest_figures_fit_eighty_columns() {
 
 #[test]
 fn figures_keep_their_digits() {
-    assert_eq!(amount(0.038_007_5, "s/epoch"), "38.01 ms/epoch");
-    assert_eq!(amount(1.5, "s/20 steps"), "1.500 s/20 steps");
-    assert_eq!(amount(1.3824, "us/sample"), "1.382 us/sample");
+    assert_eq!(amount(0.038_007_5, "s/epoch"), "38.01 ms");
+    assert_eq!(amount(1.5, "s/20 steps"), "1.500 s");
+    assert_eq!(amount(1.3824, "us/sample"), "1.382 us");
     assert_eq!(amount(1_023_378.4, "samples/s"), "1,023,378 /s");
     assert_eq!([digits(0.0123, 3), digits(104.3, 3), digits(1234.5, 3)], ["0.0123", "104", "1234"]);
 }
