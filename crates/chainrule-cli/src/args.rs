@@ -248,6 +248,9 @@ pub struct BenchArgs {
     /// Only on this many threads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
     pub threads: Option<usize>,
+    /// Write the charts of growth to this folder
+    #[arg(long, value_name = "DIR")]
+    pub charts: Option<PathBuf>,
     /// A folder that holds mnist/ [env: CHAINRULE_DATA]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -282,7 +285,10 @@ pub enum BenchWork {
     /// From the start of the process to 97 % and 98 % on MNIST
     #[value(name = "E")]
     E,
-    /// All of them
+    /// Training time over width, depth, batch and density
+    #[value(name = "growth")]
+    Growth,
+    /// W1 to W7 and E
     #[value(name = "all")]
     All,
 }
@@ -303,6 +309,7 @@ impl BenchWork {
             Self::W6 => "W6",
             Self::W7 => "W7",
             Self::E => "E",
+            Self::Growth => "growth",
             Self::All => "all",
         }
     }

@@ -14,10 +14,14 @@ use crate::setup;
 use crate::terminal::table;
 use crate::watch::{say, thousands};
 
+mod growth;
 mod inference;
 mod machine;
 mod start;
 mod training;
+
+#[cfg(test)]
+mod tests;
 
 use machine::{Machine, Peak};
 
@@ -109,6 +113,10 @@ pub fn median(sorted: &[f64]) -> f64 {
 
 /// Measures the works asked for.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    if args.charts.is_some() && args.work != BenchWork::Growth {
+        let error = anyhow::anyhow!("--charts: expected the work growth, found {}", args.work.name());
+        return Err(crate::Usage(error).into());
+    }
     let cores = setup::threads(None);
     let mut threads = match args.threads {
         Some(threads) => vec![threads.min(cores)],
@@ -118,6 +126,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let machine = Machine::new(cores);
     let peak = Peak::measure(cores);
     let setting = Setting { data_dir: args.data_dir.as_deref(), repeats: args.repeats, threads, peak };
+    if args.work == BenchWork::Growth {
+        return growth::run(&setting, machine, args.charts.as_deref(), args.json);
+    }
     let mut results = Vec::new();
     let all = args.work == BenchWork::All;
     for work in BenchWork::EACH.into_iter().filter(|&work| all || work == args.work) {
@@ -152,12 +163,12 @@ fn text(figures: &[Figure]) -> String {
             figure.threads.to_string(),
             amount(figure.median, figure.unit),
             format!("{spread:.0} %"),
-            figure.gflops.map_or("-".into(), |gflops| format!("{gflops:.1}")),
+            figure.gflops.map_or("-".into(), |gflops| digits(gflops, 3)),
             share(figure.share_of_peak),
             figure.accuracy.map_or("-".into(), |accuracy| format!("{:.2} %", 100.0 * accuracy)),
         ]
     };
-    let header = ["work", "variant", "threads", "median", "spread", "GF/s", "peak", "accuracy"];
+    let header = ["work", "variant", "thr.", "median", "spread", "GF/s", "peak", "accuracy"];
     let mut text = table(&header, figures.iter().map(row).collect(), &[2, 3, 4, 5, 6, 7]);
     for figure in figures {
         if let Some(p99) = figure.p99 {
@@ -167,12 +178,17 @@ fn text(figures: &[Figure]) -> String {
     text
 }
 
-/// A figure in its unit, with thousandths of a second as ms.
+/// A figure without what it is for, which the work says; thousandths of a second as ms.
 fn amount(value: f64, unit: &str) -> String {
-    match unit.strip_prefix('s') {
-        Some("amples/s") => format!("{} /s", thousands(value)),
-        Some(per) if value < 0.1 => format!("{:.4} ms{per}", 1e3 * value),
-        Some(_) => format!("{value:.4} {unit}"),
-        None => format!("{value:.3} {unit}"),
+    match unit.split('/').next().unwrap_or(unit) {
+        "samples" => format!("{} /s", thousands(value)),
+        "s" if value < 0.1 => format!("{} ms", digits(1e3 * value, 4)),
+        unit => format!("{} {unit}", digits(value, 4)),
     }
+}
+
+/// A number above 0 with so many digits that count, but never less than all before the point.
+fn digits(value: f64, count: i32) -> String {
+    let before = (value.log10().floor() as i32).saturating_add(1);
+    format!("{value:.*}", count.saturating_sub(before).clamp(0, 9) as usize)
 }

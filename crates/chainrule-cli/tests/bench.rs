@@ -101,5 +101,5 @@ fn the_table_fits_a_terminal() {
 fn other_words_are_refused() {
     Place::new().refuses("bench W9", 2, &["W9", "W7"]);
     Place::new().refuses("bench W1 --repeats 0", 2, &["repeats"]);
-    Place::new().refuses("bench W1 --data-dir nowhere", 1, &["mnist"]);
+    Place::new().refuses("bench W1 --charts here", 2, &["--charts", "growth"]);
 }

@@ -282,7 +282,7 @@ impl Products for f32 {
             Input::Sparse(rows, samples) => {
                 return match into {
                     Into::Descent(rate) => {
-                        sparse::descend(rows, samples, d, delta, rate as f32, dw, how.threads)
+                        sparse::descend(rows, samples, d, delta, rate as f32, dw, how.threads);
                     }
                     Into::Gradient => sparse::weight_gradient(rows, samples, d, delta, dw, how.threads),
                 };

@@ -123,6 +123,11 @@ impl SparseRows {
         self.starts.last().map_or(0, |&end| end as usize)
     }
 
+    /// Nonzero inputs of the sample that has most.
+    fn longest(&self) -> usize {
+        self.starts.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0)
+    }
+
     /// Memory of the lists.
     pub fn bytes(&self) -> usize {
         let value = if matches!(self.values, Values::Bytes(..)) { 1 } else { 4 };
@@ -451,7 +456,9 @@ impl ByInput {
         }
         let total = self.starts.last().map_or(0, |&end| end as usize);
         if self.entries.len() < total {
-            self.entries.resize(total, (0, 0.0));
+            // As many as any batch of this size can have: later ones do not grow it again.
+            let most = (samples.len() * rows.longest()).min(rows.nonzeros()).max(total);
+            self.entries.resize(most, (0, 0.0));
         }
         // starts[i + 1] is where the next entry of input i goes, and in the end where the list of i + 1 begins.
         for (s, &sample) in samples.iter().enumerate() {

@@ -127,7 +127,7 @@ impl Optimizer {
             (Some(first), Some(second)) => {
                 pool::shares_mut([w, first, second], threads, |[w, first, second], at| {
                     rule.two_slots(w, first, second, &g[at..]);
-                })
+                });
             }
         }
     }

@@ -27,8 +27,9 @@ pub struct Peak {
 
 /// Rounds of one measurement: about a millisecond.
 const ROUNDS: usize = 1 << 18;
-/// Measurements, of which the fastest counts: only what disturbs them makes them slower.
-const TIMES: usize = 7;
+/// Measurements, of which the fastest counts: only what disturbs them makes them slower. Long enough for the system to give
+/// each thread a core of its own, which takes tens of milliseconds.
+const TIMES: usize = 60;
 
 impl Machine {
     pub fn new(cores: usize) -> Self {

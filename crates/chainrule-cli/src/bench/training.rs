@@ -157,9 +157,21 @@ const W6: &str = r#"
 "#;
 
 /// Notes when each epoch ends; the steps run undisturbed.
-struct Stopwatch {
+pub struct Stopwatch {
     start: Instant,
     seconds: Vec<f64>,
+}
+
+impl Stopwatch {
+    /// Started now, for so many epochs.
+    pub fn new(epochs: usize) -> Self {
+        Self { start: Instant::now(), seconds: Vec::with_capacity(epochs) }
+    }
+
+    /// Seconds of each epoch but the first.
+    pub fn into_reps(mut self) -> Vec<f64> {
+        self.seconds.split_off(1)
+    }
 }
 
 impl Observer<f32> for Stopwatch {
@@ -201,10 +213,9 @@ fn train_on(
     let sets = Sets { train, validation: None, test: None };
     let mut trainer = Trainer::<f32>::new(Network::new(spec)?, config, sets, None)?;
     let operations = operations(trainer.plan(), train.len());
-    let mut watch = Stopwatch { start: Instant::now(), seconds: Vec::with_capacity(1 + repeats) };
+    let mut watch = Stopwatch::new(1 + repeats);
     trainer.run(&mut watch)?;
-    let reps = watch.seconds.split_off(1);
-    let mut figure = Figure::new(work.name, work.variant, threads, work.unit, reps);
+    let mut figure = Figure::new(work.name, work.variant, threads, work.unit, watch.into_reps());
     let seconds = figure.median;
     figure = figure.with_operations(operations, seconds, &setting.peak);
     figure.accuracy = test.and_then(|test| {
@@ -216,7 +227,7 @@ fn train_on(
 }
 
 /// Floating-point operations of an epoch's products, two for a multiply-add.
-fn operations(plan: &Plan, samples: usize) -> f64 {
+pub fn operations(plan: &Plan, samples: usize) -> f64 {
     let of_step: f64 = plan.layers.iter().map(|layer| layer.multiply_adds).sum();
     2.0 * of_step * samples as f64 / plan.batch_size as f64
 }

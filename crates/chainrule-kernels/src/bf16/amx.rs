@@ -45,7 +45,7 @@ fn is_offered() -> bool {
     let enabled: u32;
     // SAFETY: reads register XCR0 (number 0 in ecx) to edx:eax; the bit above says that the instruction is there.
     unsafe {
-        asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack, preserves_flags))
+        asm!("xgetbv", in("ecx") 0, out("eax") enabled, out("edx") _, options(nomem, nostack, preserves_flags));
     };
     // Bits 17 and 18: the tiles' configuration and their data.
     enabled >> 17 & 3 == 3

@@ -31,7 +31,8 @@ pub(super) fn nonzeros(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> 
             *columns.get_unchecked_mut(at) = i as u16;
             *values.get_unchecked_mut(at) = value;
         }
-        at += usize::from(value != 0.0);
+        // All but 0 and -0: as whole numbers, which takes half the instructions of a comparison that knows NaN.
+        at += usize::from(value.to_bits() << 1 != 0);
     }
     at
 }

@@ -86,7 +86,7 @@ unsafe fn execute(ip: *const u8, register: impl Fn(u8) -> u64) -> Option<*const 
                 let bytes = *(at as *const [u8; 64]);
                 let wanted = |at: usize| match at {
                     0 => 1,                      // palette
-                    16..32 if at % 2 == 0 => 64, // bytes per row, two bytes each
+                    16..32 if at.is_multiple_of(2) => 64, // bytes per row, two bytes each
                     48..56 => 16,                // rows
                     _ => 0,
                 };
