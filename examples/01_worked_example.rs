@@ -25,7 +25,7 @@ fn main() -> chainrule::Result<()> {
     net.backward(&params, batch.x(), &mut ws, &mut grads); // BP2, BP3, BP4
     Alone.sum(&mut grads, &mut loss, &mut n)?; // one machine: nothing to add
     for l in 0..2 {
-        sgd.update(&mut state, &mut params, &grads, net.layout().weight(l), n, 0.5); // the biases stay
+        sgd.update(&mut state, &mut params, &grads, net.layout().weight(l), n, 0.5, 1); // the biases stay
     }
     let w5 = params[net.layout().weight_at(1, 0, 0)];
     println!("E_total {loss:.9}, then w5 = {w5:.8}");

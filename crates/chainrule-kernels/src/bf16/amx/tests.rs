@@ -85,9 +85,9 @@ unsafe fn execute(ip: *const u8, register: impl Fn(u8) -> u64) -> Option<*const 
                 let (at, _) = address()?;
                 let bytes = *(at as *const [u8; 64]);
                 let wanted = |at: usize| match at {
-                    0 => 1,                      // palette
+                    0 => 1,                               // palette
                     16..32 if at.is_multiple_of(2) => 64, // bytes per row, two bytes each
-                    48..56 => 16,                // rows
+                    48..56 => 16,                         // rows
                     _ => 0,
                 };
                 if (0..64).any(|at| bytes[at] != wanted(at)) {
