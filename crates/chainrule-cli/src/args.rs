@@ -129,8 +129,14 @@ pub enum Format {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct InspectArgs {
-    /// A model.safetensors file, or a run folder
+    /// A model.safetensors file, or a run folder; with --plan also a recipe or data
     pub model: PathBuf,
+    /// Settings, with --plan
+    #[arg(value_name = "KEY=VALUE", requires = "plan")]
+    pub words: Vec<String>,
+    /// Show which kernels a run's steps use, and why
+    #[arg(long)]
+    pub plan: bool,
     /// Print every weight and bias
     #[arg(long)]
     pub weights: bool,

@@ -10,6 +10,7 @@ use chainrule::diagnose::Finding;
 use chainrule::evaluate::{Answers, Evaluator};
 use chainrule::metrics::{self, Classification, Regression, Score};
 use chainrule::network::Network;
+use chainrule::plan::Plan;
 use chainrule::regularize::PenaltyScale;
 use chainrule::train::{Ending, Trainer};
 use chainrule::{Dataset, Targets, simd};
@@ -87,6 +88,8 @@ pub struct Summary<'a> {
     parameters: usize,
     dtype: &'static str,
     simd: &'static str,
+    /// Which kernels its steps used.
+    plan: &'a Plan,
     threads: usize,
     seed: u64,
     ending: Ending,
@@ -138,6 +141,7 @@ pub fn finish<T: Real>(
         parameters: network.spec().parameters(),
         dtype: T::NAME,
         simd: simd::Level::current().name(),
+        plan: trainer.plan(),
         threads: config.threads,
         seed: config.seed,
         ending,

@@ -19,6 +19,7 @@ use crate::terminal::{count, list, pairs, shape, table, width};
 use crate::watch::thousands;
 
 mod json;
+mod plan;
 mod preprocessing;
 mod run;
 mod weights;
@@ -40,6 +41,9 @@ pub struct Subject {
 
 /// Shows a model or a run.
 pub fn run(args: &InspectArgs) -> Result<()> {
+    if args.plan {
+        return plan::run(args);
+    }
     let subject = Subject::open(&args.model)?;
     let mut out = anstream::stdout().lock();
     if args.json {

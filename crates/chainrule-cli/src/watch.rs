@@ -72,7 +72,7 @@ impl Looks {
         if let made @ 1.. = step.saturating_sub(before) {
             let each = (now - then).as_secs_f64() / made as f64;
             let wanted = LOOK_AFTER.as_secs_f64() / each; // infinite if the clock stood still
-            self.steps = (wanted as u64).clamp(1, self.steps.saturating_mul(GROWTH));
+            self.steps = (wanted.round() as u64).clamp(1, self.steps.saturating_mul(GROWTH));
         }
         self.last = (now, step);
     }

@@ -29,6 +29,7 @@ pub const RECIPES: &[(&str, &str)] = &[
     recipe!("nielsen-100"),
     recipe!("scalar-mnist"),
     recipe!("scalar-mnist-listing"),
+    recipe!("mnist-97"),
     recipe!("mnist-98"),
     recipe!("digits-online"),
     recipe!("digits-wide"),
