@@ -33,7 +33,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--list"] => println!("{}", NAMES.join("\n")),
         [name, times] if NAMES.contains(&name) => {
-            times.parse().map_or_else(|_| usage(), |times| run(name, times))
+            times.parse().map_or_else(|_| usage(), |times| run(name, times));
         }
         [] => println!("python3 benches/instructions.py counts the instructions"),
         _ => usage(),

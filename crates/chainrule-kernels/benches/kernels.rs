@@ -90,7 +90,7 @@ fn activations(c: &mut Criterion) {
     for (name, f) in functions {
         group.bench_function(name, |b| {
             b.iter(|| {
-                dense::forward(d, Input::Dense(black_box(&[0.5])), &w, &bias, Some(f), &mut z, &mut a, 1)
+                dense::forward(d, Input::Dense(black_box(&[0.5])), &w, &bias, Some(f), &mut z, &mut a, 1);
             });
         });
     }
@@ -98,7 +98,7 @@ fn activations(c: &mut Criterion) {
         let rows = UNITS / units * units;
         group.bench_function(format!("softmax of {units}"), |b| {
             b.iter(|| {
-                chainrule_kernels::activation::softmax(black_box(&bias[..rows]), &mut a[..rows], units)
+                chainrule_kernels::activation::softmax(black_box(&bias[..rows]), &mut a[..rows], units);
             });
         });
     }

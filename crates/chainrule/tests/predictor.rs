@@ -10,7 +10,8 @@ use common::{bits, settings};
 
 /// `samples` of 50 inputs, of which every `step`th is not zero.
 fn data(samples: usize, step: usize) -> Dataset {
-    let number = |at: usize| if at % step == 0 { ((at * 37) % 101) as f64 / 50.0 - 1.0 } else { 0.0 };
+    let number =
+        |at: usize| if at.is_multiple_of(step) { ((at * 37) % 101) as f64 / 50.0 - 1.0 } else { 0.0 };
     let labels = (0..samples).map(|s| s as u32 % 3).collect();
     let names = ["a", "b", "c"].map(String::from).to_vec();
     let features = Features::Reals((0..samples * 50).map(number).collect());
