@@ -34,7 +34,8 @@ fn data(inputs: usize, least: usize, most: usize) -> Dataset {
     for sample in 0..SAMPLES {
         let every = least - (least - most) * sample / (SAMPLES - 1);
         values.extend(
-            (0..inputs).map(|i| if (i + sample) % every == 0 { (i % 7) as f64 / 7.0 + 0.1 } else { 0.0 }),
+            (0..inputs)
+                .map(|i| if (i + sample).is_multiple_of(every) { (i % 7) as f64 / 7.0 + 0.1 } else { 0.0 }),
         );
     }
     let labels = (0..SAMPLES as u32).map(|sample| sample % 3).collect();
