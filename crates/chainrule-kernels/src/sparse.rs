@@ -58,7 +58,7 @@ impl SparseRows {
 
     /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
     pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
-        let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte)?;
+        let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte, build::list_bytes)?;
         let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
         Some(Self { inputs, starts, columns, values: Values::Bytes(values, Box::new(table)) })
     }
@@ -70,7 +70,10 @@ impl SparseRows {
 
     /// As [`SparseRows::from_reals`], but none, soon, if more than a share `most` of the inputs is nonzero.
     pub fn from_reals_up_to(most: f64, numbers: &[f64], inputs: usize) -> Option<Self> {
-        let (starts, columns, values) = build::lists(numbers, inputs, most, |x| x as f32)?;
+        let stored = |x| x as f32;
+        let list =
+            |row: &[f64], columns: &mut [u16], kept: &mut [f32]| build::list_row(row, stored, columns, kept);
+        let (starts, columns, values) = build::lists(numbers, inputs, most, stored, list)?;
         Some(Self { inputs, starts, columns, values: Values::Reals(values) })
     }
 

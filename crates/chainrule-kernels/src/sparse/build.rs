@@ -9,25 +9,29 @@
 
 use crate::memory;
 use crate::pool;
-use crate::simd::vectorized;
+use crate::simd::{Level, vectorized};
 
 /// Values from which another thread pays off.
 const PARALLEL_FROM: usize = 1 << 18;
 /// Parts per thread: a core that is busy with something else then delays no more than one of them.
 const PARTS: usize = 4;
+/// Bytes of the longest vector: a list is written with room for one more.
+const ROOM: usize = 64;
 /// Zeros that are skipped at once.
 const SKIP: usize = 16;
 
 /// Lists of what is not zero: where each sample's begins, and one more; the inputs in them; what is stored of each.
 pub(super) type Lists<S> = (Vec<u32>, Vec<u16>, Vec<S>);
 
-/// The lists of `values (samples, inputs)`, of each of which `stored` is kept. None if there are more than 65,536 inputs or
+/// The lists of `values (samples, inputs)`, of each of which `stored` is kept; `list` writes that of one sample, as [`list_row`]
+/// does. None if there are more than 65,536 inputs or
 /// 2^32 nonzeros, or if the nonzeros are more than a share `most`.
 pub(super) fn lists<V: Copy + Sync, S: Copy + Default + PartialEq + Send>(
     values: &[V],
     inputs: usize,
     most: f64,
     stored: impl Fn(V) -> S + Copy + Sync,
+    list: impl Fn(&[V], &mut [u16], &mut [S]) + Sync,
 ) -> Option<Lists<S>> {
     if inputs == 0 || inputs > 1 << 16 {
         return None;
@@ -66,9 +70,9 @@ pub(super) fn lists<V: Copy + Sync, S: Copy + Default + PartialEq + Send>(
         jobs.push((starts, values, columns, kept));
     }
     pool::run_each(jobs, |(starts, values, columns, kept): (&[u32], &[V], &mut [u16], &mut [S])| {
-        let (mut row_columns, mut row_kept) = (vec![0u16; inputs], vec![S::default(); inputs]);
+        let (mut row_columns, mut row_kept) = (vec![0u16; inputs + ROOM], vec![S::default(); inputs + ROOM]);
         for (start, row) in starts.windows(2).zip(values.chunks_exact(inputs)) {
-            list_row(row, stored, &mut row_columns, &mut row_kept);
+            list(row, &mut row_columns, &mut row_kept);
             let list = (start[0] - starts[0]) as usize..(start[1] - starts[0]) as usize;
             columns[list.clone()].copy_from_slice(&row_columns[..list.len()]);
             kept[list.clone()].copy_from_slice(&row_kept[..list.len()]);
@@ -118,9 +122,9 @@ fn nonzeros<V: Copy, S: Default + PartialEq>(values: &[V], stored: impl Fn(V) ->
     )
 }
 
-/// Writes the list of one sample to the beginning of `columns` and `kept`, which have room for all inputs. Every value is
+/// Writes the list of one sample to the beginning of `columns` and `kept`, which have [`ROOM`] for more than all inputs. Every value is
 /// written, and the next one over it if it was zero: no branch has to be guessed but at runs of zeros.
-fn list_row<V: Copy, S: Copy + Default + PartialEq>(
+pub(super) fn list_row<V: Copy, S: Copy + Default + PartialEq>(
     row: &[V],
     stored: impl Fn(V) -> S + Copy,
     columns: &mut [u16],
@@ -146,6 +150,52 @@ fn list_row<V: Copy, S: Copy + Default + PartialEq>(
     );
 }
 
+/// [`list_row`] of bytes, which some CPUs push together by a mask.
+pub(super) fn list_bytes(row: &[u8], columns: &mut [u16], kept: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    if Level::current() == Level::Avx512 && is_x86_feature_detected!("avx512vbmi2") {
+        assert!(columns.len() >= row.len() + ROOM && kept.len() >= row.len() + ROOM, "lists: no room");
+        // SAFETY: the CPU has the instructions (all of the level but VBMI2 are part of it), and the buffers the room.
+        return unsafe { compress_row(row, columns, kept) };
+    }
+    list_row(row, |byte| byte, columns, kept);
+}
+
+/// 64 bytes at a time: those that are not zero, and their numbers in the row, are packed to the front of a vector, which is
+/// written whole.
+///
+/// # Safety
+/// `columns` and `kept` have [`ROOM`] for more than the row.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt,bmi2")]
+unsafe fn compress_row(row: &[u8], columns: &mut [u16], kept: &mut [u8]) {
+    use std::arch::x86_64::*;
+    let numbers: [u16; 32] = std::array::from_fn(|i| i as u16);
+    // SAFETY: 32 numbers of 2 bytes are a vector.
+    let mut low = unsafe { _mm512_loadu_epi16(numbers.as_ptr().cast()) };
+    let half = _mm512_set1_epi16(32);
+    let mut at = 0;
+    for start in (0..row.len()).step_by(64) {
+        let left = row.len() - start;
+        let mask = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+        // SAFETY: the mask leaves out what lies behind the row.
+        let bytes = unsafe { _mm512_maskz_loadu_epi8(mask, row.as_ptr().add(start).cast()) };
+        let some = _mm512_test_epi8_mask(bytes, bytes);
+        let (some_low, some_high) = (some as u32, (some >> 32) as u32);
+        let high = _mm512_add_epi16(low, half);
+        let middle = at + some_low.count_ones() as usize;
+        // SAFETY: at <= start and middle <= start + 32, and from start <= the row's length on there is room for 64 more.
+        unsafe {
+            _mm512_storeu_epi8(kept.as_mut_ptr().add(at).cast(), _mm512_maskz_compress_epi8(some, bytes));
+            let columns = columns.as_mut_ptr().cast::<i16>();
+            _mm512_storeu_epi16(columns.add(at), _mm512_maskz_compress_epi16(some_low, low));
+            _mm512_storeu_epi16(columns.add(middle), _mm512_maskz_compress_epi16(some_high, high));
+        }
+        at = middle + some_high.count_ones() as usize;
+        low = _mm512_add_epi16(high, half);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,7 +215,10 @@ mod tests {
             };
             let values: Vec<u8> =
                 (0..samples * inputs).map(|_| if next() % 100 < zeros { 0 } else { next() as u8 }).collect();
-            let (starts, columns, kept) = lists(&values, inputs, 1.0, |byte| byte).unwrap();
+            let (starts, columns, kept) = lists(&values, inputs, 1.0, |byte| byte, list_bytes).unwrap();
+            let plain = |row: &[u8], columns: &mut [u16], kept: &mut [u8]| list_row(row, |byte| byte, columns, kept);
+            let twin = lists(&values, inputs, 1.0, |byte| byte, plain).unwrap();
+            prop_assert!((&starts, &columns, &kept) == (&twin.0, &twin.1, &twin.2));
             prop_assert_eq!(starts.len(), samples + 1);
             for (s, row) in values.chunks_exact(inputs).enumerate() {
                 let list = starts[s] as usize..starts[s + 1] as usize;
@@ -182,10 +235,12 @@ mod tests {
     fn too_many_are_refused() {
         let half: Vec<f64> = (0..100).map(|i| f64::from(i % 2)).collect();
         let stored = |x: f64| x as f32;
-        assert!(lists(&half, 10, 0.49, stored).is_none());
-        assert_eq!(lists(&half, 10, 0.5, stored).unwrap().2, [1.0; 50]);
-        assert!(lists(&vec![1u8; (1 << 16) + 1], (1 << 16) + 1, 1.0, |byte| byte).is_none());
-        assert_eq!(lists(&vec![1u8; 1 << 16], 1 << 16, 1.0, |byte| byte).unwrap().1.last(), Some(&u16::MAX));
+        let list = |row: &[f64], columns: &mut [u16], kept: &mut [f32]| list_row(row, stored, columns, kept);
+        assert!(lists(&half, 10, 0.49, stored, list).is_none());
+        assert_eq!(lists(&half, 10, 0.5, stored, list).unwrap().2, [1.0; 50]);
+        let of_one = |inputs: usize| lists(&vec![1u8; inputs], inputs, 1.0, |byte| byte, list_bytes);
+        assert!(of_one((1 << 16) + 1).is_none());
+        assert!(of_one(1 << 16).unwrap().1.into_iter().eq(0..=u16::MAX));
         assert_eq!(
             count_nonzeros(&[0.0, -0.0, 1e-300, 1e-30], stored),
             1,
