@@ -71,7 +71,7 @@ pub const W5: Training = Training {
     loss: Loss::CrossEntropy,
     batch: 128,
     rate: 0.001,
-    epochs: 3,
+    epochs: 2, // candle and Burn take many seconds for one
 };
 pub const W6_SIZES: [usize; 7] = [784, 2500, 2000, 1500, 1000, 500, 10];
 pub const W6_STEPS: usize = 20;
