@@ -1,7 +1,7 @@
 //! Which vector instructions this CPU offers, asked once, and how a kernel is compiled for each of them.
 //!
 //! Kernels are written once over [`pulp::Simd`], whose tokens (`V4`, `V3`, `Neon`, …) exist only where the CPU has the
-//! instructions. [`kernel!`] wraps such a body in a function that picks the token at run time.
+//! instructions. `kernel!` wraps such a body in a function that picks the token at run time.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

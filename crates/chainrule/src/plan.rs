@@ -5,7 +5,7 @@
 //! - [`Way::FiveCalls`]: forward, loss, backward, reduce, update: the reference ([`crate::step`]).
 //! - [`Way::InPlace`]: the same calls, but BP4 of plain gradient descent is subtracted from the weights as it is computed:
 //!   gradients never lie in memory.
-//! - [`Way::WholeSteps`]: networks of small layers, f32: one kernel makes many steps ([`crate::whole`]).
+//! - [`Way::WholeSteps`]: networks of small layers, f32: one kernel makes many steps (`whole.rs`).
 
 use crate::batch::{Batch, TargetCoding};
 use crate::config::{TrainConfig, UpdateOrder};
