@@ -15,7 +15,9 @@
 //! Letters: `n` samples of a batch, `k` inputs and `m` units of a layer. Rows are padded with zeros to multiples of 16.
 
 mod layers;
+mod narrow;
 mod output;
+mod pace;
 
 pub use output::{Loss, Targets};
 
@@ -26,6 +28,7 @@ use crate::panel::with_vectors;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
 use crate::sparse::SparseRows;
+use pace::Pace;
 use std::ops::Range;
 
 /// One layer: its sizes, and where its weights and biases lie in the flat vector of parameters.
@@ -80,6 +83,7 @@ pub struct Descent {
     turned_at: Vec<usize>,
     /// Loss of each sample of a batch; NaN if one of its deltas is not finite.
     losses: Vec<f32>,
+    pace: Pace,
 }
 
 /// What a batch works on.
@@ -142,6 +146,7 @@ impl Descent {
             turned: Aligned::zeros(turned),
             turned_at,
             losses: vec![0.0; capacity],
+            pace: Pace::default(),
         }
     }
 
@@ -200,7 +205,11 @@ impl Descent {
             rate: 0.0,
             keep: 1.0,
         };
-        if parts == 1 { alone(step, batches, loss_sums) } else { together(step, batches, loss_sums, parts) }
+        match parts {
+            1 if narrow::fits(&self.layers, &batches) => narrow::run(step, batches, loss_sums),
+            1 => alone(step, batches, loss_sums),
+            _ => self.pace.run(step, batches, loss_sums, parts, nonzeros * units),
+        }
     }
 
     /// Copies W of all layers but the first by outputs.
@@ -217,19 +226,25 @@ impl Descent {
     }
 }
 
-/// Multiply-adds of a batch in the first layer from which a second thread pays off (measured).
-const PARALLEL_FROM: usize = 1 << 17;
+/// Multiply-adds of a batch in the first layer from which a second thread can pay off; whether it does, [`Pace`] finds out.
+const PARALLEL_FROM: usize = 1 << 14;
 
 impl<'a> Step<'a> {
+    /// For batches whose first sample is number `samples` of all.
+    fn from(mut self, samples: usize) -> Self {
+        let outputs = self.layers[self.layers.len() - 1].units;
+        // SAFETY: `run` has found answers to hold all samples.
+        self.answers = unsafe { self.answers.offset(samples * outputs) };
+        self
+    }
+
     /// The step of batch `b`, whose answers go to their own place.
     #[inline(always)]
     fn of_batch(mut self, batches: &Batches<'a>, b: usize) -> Self {
         let from = b * batches.batch_size;
         self.upcoming = &batches.samples[from..];
         self.samples = &batches.samples[from..(from + batches.batch_size).min(batches.samples.len())];
-        let outputs = self.layers[self.layers.len() - 1].units;
-        // SAFETY: `run` has found answers to hold all samples.
-        self.answers = unsafe { self.answers.offset(from * outputs) };
+        self = self.from(from);
         self.rate = (batches.rates[b].learning_rate / self.samples.len() as f64) as f32;
         self.keep = batches.rates[b].keep as f32;
         self

@@ -2,23 +2,41 @@
 //!
 //! A call splits its *outputs* in parts. Part t is meant for thread t, so that the weights it owns stay in that core's
 //! cache; whoever is free takes what nobody has begun. A helper that sleeps, or a core that somebody else uses, costs
-//! nothing but its own share: the caller then does all parts itself. Which thread computed a part never shows in the bits.
+//! nothing but its own share: the caller then does all parts itself, and after a helper has lost its core in the middle of
+//! a part, for a while. Which thread computed a part never shows in the bits.
 //!
 //! ```text
-//! caller:  call += 1 -- claim part 0, compute -- claim what is left -- wait until remaining = 0
-//! helper:  spin on call -- claim part t, compute, remaining -= 1 -- spin … sleep
+//! caller:  call += 1 -- claim part 0, compute -- wait a little, claim what is left -- wait until all are finished
+//! helper:  spin on call -- claim part t, compute, finished -- spin … sleep
 //! ```
+//!
+//! What the caller writes and what each helper writes lie in cache lines of their own: a call costs two transfers between
+//! cores, the call's number there and the word that a part is finished back.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 /// The most parts that a call is split in.
 pub const MAX_PARTS: usize = 64;
 
 /// How often a helper looks for work before it sleeps: some 100 microseconds, longer than the gaps within a step.
 const SPINS: u32 = 1 << 13;
+
+/// How often the caller looks whether the others are done before it claims their parts, which takes a line from them: a
+/// microsecond or two.
+const PATIENCE: u32 = 1 << 6;
+
+/// A wait that is longer than the caller's own part by this much means that somebody else uses a helper's core.
+const PREEMPTED: Duration = Duration::from_micros(200);
+
+/// The caller then works alone for this many times as long: such waits cost a twentieth of the time at most.
+const REST: u32 = 20;
+
+/// But no longer than this: a scheduler gives the core to another for milliseconds.
+const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// What a call's number is multiplied by, to leave room for its number of parts.
 const CALL: u64 = 256;
@@ -27,22 +45,32 @@ const CALL: u64 = 256;
 type Work = *const (dyn Fn(usize) + Sync);
 
 struct Pool {
-    /// The current call: its number times 256, plus its number of parts. Helpers wait for it to grow.
-    call: AtomicU64,
-    /// The current call's work; written before `call` grows.
-    work: UnsafeCell<Option<Work>>,
-    /// The last call for which each part was claimed.
-    claimed: [AtomicU64; MAX_PARTS],
-    /// Parts of the current call that are not finished.
-    remaining: AtomicUsize,
+    order: Order,
+    parts: [Part; MAX_PARTS],
     panicked: AtomicBool,
-    /// One caller at a time; another computes its parts alone.
-    busy: Mutex<()>,
+    /// One caller at a time; another computes its parts alone. Until this moment the caller does, too.
+    busy: Mutex<Option<Instant>>,
     /// Helpers that sleep, and what wakes them.
     sleeping: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
     helpers: usize,
+}
+
+/// What the caller writes.
+#[repr(align(128))] // two lines: processors fetch them in pairs
+struct Order {
+    /// The current call: its number times 256, plus its number of parts. Helpers wait for it to grow.
+    call: AtomicU64,
+    /// The current call's work; written before `call` grows.
+    work: UnsafeCell<Option<Work>>,
+}
+
+/// The last call for which a part was claimed, and finished.
+#[repr(align(128))]
+struct Part {
+    claimed: AtomicU64,
+    finished: AtomicU64,
 }
 
 // SAFETY: `work` is the only field that is not Sync. It is written by the holder of `busy`, before `call` grows with
@@ -70,12 +98,10 @@ pub fn available_threads() -> usize {
 fn pool() -> &'static Pool {
     POOL.get_or_init(|| {
         let pool: &'static Pool = Box::leak(Box::new(Pool {
-            call: AtomicU64::new(0),
-            work: UnsafeCell::new(None),
-            claimed: [const { AtomicU64::new(0) }; MAX_PARTS],
-            remaining: AtomicUsize::new(0),
+            order: Order { call: AtomicU64::new(0), work: UnsafeCell::new(None) },
+            parts: [const { Part { claimed: AtomicU64::new(0), finished: AtomicU64::new(0) } }; MAX_PARTS],
             panicked: AtomicBool::new(false),
-            busy: Mutex::new(()),
+            busy: Mutex::new(None),
             sleeping: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
@@ -94,7 +120,7 @@ fn helper(pool: &Pool, t: usize) {
     let mut seen = 0;
     loop {
         let mut spins = 0;
-        while pool.call.load(Ordering::Acquire) == seen {
+        while pool.order.call.load(Ordering::Acquire) == seen {
             spins += 1;
             if spins < SPINS {
                 std::hint::spin_loop();
@@ -102,11 +128,11 @@ fn helper(pool: &Pool, t: usize) {
             }
             let guard = pool.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             pool.sleeping.fetch_add(1, Ordering::SeqCst);
-            let asleep = pool.wake.wait_while(guard, |()| pool.call.load(Ordering::SeqCst) == seen);
+            let asleep = pool.wake.wait_while(guard, |()| pool.order.call.load(Ordering::SeqCst) == seen);
             pool.sleeping.fetch_sub(1, Ordering::SeqCst);
             drop(asleep);
         }
-        seen = pool.call.load(Ordering::Acquire);
+        seen = pool.order.call.load(Ordering::Acquire);
         take_parts(pool, seen, t);
     }
 }
@@ -115,19 +141,34 @@ fn helper(pool: &Pool, t: usize) {
 fn take_parts(pool: &Pool, call: u64, first: usize) {
     // A helper that is late from an earlier call finds all of *its* parts claimed.
     let parts = (call % CALL) as usize;
-    for part in (first..parts).chain(0..first.min(parts)) {
-        if pool.claimed[part].fetch_max(call, Ordering::AcqRel) >= call {
-            continue;
-        }
-        // SAFETY: this part of `call` was unclaimed, so its caller is still in `run`: it waits for `remaining`, which
-        // counts this part. Until then it neither writes `work` nor lets the closure behind it die.
-        let work = unsafe { (*pool.work.get()).map(|work| &*work) };
-        let result = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(part))));
-        if result.is_err() {
-            pool.panicked.store(true, Ordering::Relaxed);
-        }
-        pool.remaining.fetch_sub(1, Ordering::Release);
+    (first..parts).chain(0..first.min(parts)).for_each(|part| take_part(pool, call, part));
+}
+
+/// Computes a part of call `call`, if nobody has claimed it.
+fn take_part(pool: &Pool, call: u64, part: usize) {
+    let Part { claimed, finished } = &pool.parts[part];
+    if claimed.fetch_max(call, Ordering::AcqRel) >= call {
+        return;
     }
+    // SAFETY: this part of `call` was unclaimed, so its caller is still in `run`: it waits for every part to be finished.
+    // Until then it neither writes `work` nor lets the closure behind it die.
+    let work = unsafe { (*pool.order.work.get()).map(|work| &*work) };
+    let result = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(part))));
+    if result.is_err() {
+        pool.panicked.store(true, Ordering::Relaxed);
+    }
+    finished.store(call, Ordering::Release);
+}
+
+/// Spins until `done`, `spins` times at most.
+fn spin_until(spins: u32, done: impl Fn() -> bool) -> bool {
+    for _ in 0..spins {
+        if done() {
+            return true;
+        }
+        std::hint::spin_loop();
+    }
+    done()
 }
 
 /// Calls `work` once for each part `0..parts`, on this thread and the helpers; returns when all are done.
@@ -141,34 +182,45 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
         return alone();
     }
     let pool = pool();
-    let Ok(busy) = pool.busy.try_lock() else { return alone() };
     if pool.helpers == 0 {
+        return alone();
+    }
+    let Ok(mut alone_until) = pool.busy.try_lock() else { return alone() };
+    let start = Instant::now();
+    if alone_until.is_some_and(|until| start < until) {
         return alone();
     }
     let erased: *const (dyn Fn(usize) + Sync + '_) = &raw const work;
     // SAFETY: only the lifetime changes. The pointer is used between here and the end of the wait below, where `work`
-    // is alive: every use lies in a part that `remaining` counts.
+    // is alive: every use lies in a part that is not yet finished.
     let erased: Work = unsafe { std::mem::transmute(erased) };
     // SAFETY: `busy` is held and every part of earlier calls is finished, so nobody reads `work` now.
-    unsafe { *pool.work.get() = Some(erased) };
-    pool.remaining.store(parts, Ordering::Relaxed);
-    let call = (pool.call.load(Ordering::Relaxed) / CALL + 1) * CALL + parts as u64;
-    pool.call.store(call, Ordering::SeqCst);
-    if pool.sleeping.load(Ordering::SeqCst) > 0 {
+    unsafe { *pool.order.work.get() = Some(erased) };
+    let call = (pool.order.call.load(Ordering::Relaxed) / CALL + 1) * CALL + parts as u64;
+    pool.order.call.store(call, Ordering::Release);
+    // A helper that falls asleep at this moment misses this call, which the caller then computes alone, not the next.
+    if pool.sleeping.load(Ordering::Relaxed) > 0 {
         drop(pool.lock.lock());
         pool.wake.notify_all();
     }
     IN_POOL.set(true);
-    take_parts(pool, call, 0);
-    IN_POOL.set(false);
-    let mut spins = 0u32;
-    while pool.remaining.load(Ordering::Acquire) > 0 {
-        spins += 1;
+    take_part(pool, call, 0);
+    let finished = || pool.parts[1..parts].iter().all(|part| part.finished.load(Ordering::Acquire) == call);
+    if !spin_until(PATIENCE, finished) {
+        take_parts(pool, call, 0);
+        let own = Instant::now();
         // A helper that lost its core in the middle of a part needs ours.
-        if spins.is_multiple_of(SPINS) { std::thread::yield_now() } else { std::hint::spin_loop() }
+        while !spin_until(SPINS, finished) {
+            std::thread::yield_now();
+        }
+        let wait = own.elapsed();
+        if wait > own - start + PREEMPTED {
+            *alone_until = Some(own + (REST * wait).min(LONGEST_REST));
+        }
     }
+    IN_POOL.set(false);
     if pool.panicked.swap(false, Ordering::Relaxed) {
-        drop(busy); // unwinding would poison it, and no later call get the helpers
+        drop(alone_until); // unwinding would poison it, and no later call get the helpers
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
 }

@@ -25,208 +25,19 @@ use crate::pool::{self, Shared};
 use crate::product::PARALLEL_FROM;
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
-use std::cell::RefCell;
 use std::ops::Range;
 
 mod build;
+mod gradient;
+mod lists;
 
 pub use build::count_nonzeros;
-
-/// Samples as lists of their nonzero inputs, in the order of the inputs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SparseRows {
-    inputs: usize,
-    /// Where each sample's list begins; one more than there are samples.
-    starts: Vec<u32>,
-    columns: Vec<u16>,
-    values: Values,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Values {
-    /// Bytes, and what each of the 256 stands for.
-    Bytes(Vec<u8>, Box<[f32; 256]>),
-    Reals(Vec<f32>),
-}
-
-impl SparseRows {
-    /// The nonzero inputs of `bytes (samples, inputs)`; an input is `byte * scale`, rounded once. None if there are more
-    /// than 65,536 inputs, which the lists have no room for.
-    pub fn from_bytes(bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
-        Self::from_bytes_up_to(1.0, bytes, inputs, scale)
-    }
-
-    /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
-    pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
-        let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte, build::list_bytes)?;
-        let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
-        Some(Self { inputs, starts, columns, values: Values::Bytes(values, Box::new(table)) })
-    }
-
-    /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
-    pub fn from_reals(numbers: &[f64], inputs: usize) -> Option<Self> {
-        Self::from_reals_up_to(1.0, numbers, inputs)
-    }
-
-    /// As [`SparseRows::from_reals`], but none, soon, if more than a share `most` of the inputs is nonzero.
-    pub fn from_reals_up_to(most: f64, numbers: &[f64], inputs: usize) -> Option<Self> {
-        let stored = |x| x as f32;
-        let list =
-            |row: &[f64], columns: &mut [u16], kept: &mut [f32]| build::list_row(row, stored, columns, kept);
-        let (starts, columns, values) = build::lists(numbers, inputs, most, stored, list)?;
-        Some(Self { inputs, starts, columns, values: Values::Reals(values) })
-    }
-
-    /// No samples yet, with room for `capacity` of them: see [`SparseRows::refill`]. None if there are more than 65,536
-    /// inputs.
-    pub fn with_capacity(capacity: usize, inputs: usize) -> Option<Self> {
-        if inputs == 0 || inputs > 1 << 16 || u32::try_from(capacity * inputs).is_err() {
-            return None;
-        }
-        let mut starts = Vec::with_capacity(capacity + 1);
-        starts.push(0);
-        let room = capacity * inputs + compact::SLACK;
-        Some(Self { inputs, starts, columns: vec![0; room], values: Values::Reals(vec![0.0; room]) })
-    }
-
-    /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing.
-    ///
-    /// # Panics
-    /// If it was not made by [`SparseRows::with_capacity`], or for fewer samples.
-    pub fn refill(&mut self, x: &[f32]) {
-        let Values::Reals(values) = &mut self.values else { panic!("refill: lists of bytes") };
-        let n = x.len() / self.inputs;
-        assert!(n < self.starts.capacity(), "refill: {n} samples, room for {}", self.starts.capacity() - 1);
-        self.starts.clear();
-        self.starts.push(0);
-        let mut end = 0;
-        for row in x.chunks_exact(self.inputs) {
-            end += compact::nonzeros(row, &mut self.columns[end..], &mut values[end..]);
-            self.starts.push(end as u32);
-        }
-    }
-
-    /// Number of samples.
-    pub fn len(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    /// Whether there are no samples.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Inputs of a sample, zeros included.
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    /// Nonzero inputs of all samples.
-    pub fn nonzeros(&self) -> usize {
-        self.starts.last().map_or(0, |&end| end as usize)
-    }
-
-    /// Nonzero inputs of the sample that has most.
-    fn longest(&self) -> usize {
-        self.starts.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0)
-    }
-
-    /// Memory of the lists.
-    pub fn bytes(&self) -> usize {
-        let value = if matches!(self.values, Values::Bytes(..)) { 1 } else { 4 };
-        self.columns.len() * (2 + value) + self.starts.len() * 4
-    }
-
-    #[inline(always)]
-    fn list(&self, sample: usize) -> Range<usize> {
-        self.starts[sample] as usize..self.starts[sample + 1] as usize
-    }
-
-    /// Nonzero inputs of `samples`.
-    fn count(&self, samples: &[usize]) -> usize {
-        samples.iter().map(|&s| self.list(s).len()).sum()
-    }
-
-    /// Calls `each` with the number and value of every nonzero input of `sample`, in their order.
-    #[inline(always)]
-    pub(crate) fn each(&self, sample: usize, mut each: impl FnMut(usize, f32)) {
-        let list = self.list(sample);
-        let columns = &self.columns[list.clone()];
-        match &self.values {
-            Values::Bytes(values, table) => {
-                for (&i, &byte) in columns.iter().zip(&values[list]) {
-                    each(usize::from(i), table[usize::from(byte)]);
-                }
-            }
-            Values::Reals(values) => {
-                for (&i, &value) in columns.iter().zip(&values[list]) {
-                    each(usize::from(i), value);
-                }
-            }
-        }
-    }
-
-    /// [`SparseRows::each`], four at a time: `each` also gets the place among the four.
-    #[inline(always)]
-    pub(crate) fn each_in_four(&self, sample: usize, each: impl FnMut(usize, usize, f32)) {
-        let list = self.list(sample);
-        let columns = &self.columns[list.clone()];
-        match &self.values {
-            Values::Bytes(values, table) => {
-                in_four(columns, &values[list], |byte| table[usize::from(byte)], each);
-            }
-            Values::Reals(values) => {
-                in_four(columns, &values[list], |value| value, each);
-            }
-        }
-    }
-
-    /// Asks for the list of `sample` to be brought near: samples come in random order, which no cache foresees.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, sample: usize) {
-        let list = self.list(sample);
-        crate::memory::prefetch(&self.columns[list.clone()]);
-        match &self.values {
-            Values::Bytes(values, _) => crate::memory::prefetch(&values[list]),
-            Values::Reals(values) => crate::memory::prefetch(&values[list]),
-        }
-    }
-
-    /// Writes the inputs of `sample`, zeros included, to `row (inputs)`.
-    pub fn write_row(&self, sample: usize, row: &mut [f32]) {
-        row.fill(0.0);
-        self.each(sample, |i, value| row[i] = value);
-    }
-}
-
-#[inline(always)]
-fn in_four<B: Copy>(
-    columns: &[u16],
-    values: &[B],
-    value: impl Fn(B) -> f32,
-    mut each: impl FnMut(usize, usize, f32),
-) {
-    assert_eq!(columns.len(), values.len());
-    let mut at = 0;
-    // SAFETY: `at` and the three numbers after it lie within the lists. The columns are read as volatile so that they stay
-    // single numbers: gathered in a vector, each would have to be taken out again to serve as an address.
-    while at + 4 <= columns.len() {
-        for chain in 0..4 {
-            unsafe {
-                let column = columns.as_ptr().add(at + chain).read_volatile();
-                each(chain, usize::from(column), value(*values.get_unchecked(at + chain)));
-            }
-        }
-        at += 4;
-    }
-    for (chain, at) in (at..columns.len()).enumerate() {
-        each(chain, usize::from(columns[at]), value(values[at]));
-    }
-}
+pub use gradient::weight_gradient;
+pub use lists::SparseRows;
 
 /// What makes the pointers of this file sound: `samples` exist, and w has `k` rows in each of its panels.
 fn check(rows: &SparseRows, samples: &[usize], d: Dims, w: usize, others: &[usize]) {
-    assert!(d.n == samples.len() && d.k == rows.inputs, "sparse: sizes of another data set");
+    assert!(d.n == samples.len() && d.k == rows.inputs(), "sparse: sizes of another data set");
     assert!(w >= d.weights(), "sparse: short weights");
     assert!(others.iter().all(|&len| len >= d.n * d.m), "sparse: short buffer");
     assert!(samples.iter().all(|&s| s < rows.len()), "sparse: no such sample");
@@ -308,7 +119,10 @@ pub(crate) fn panels(units: Range<usize>, mut each: impl FnMut(usize, bool)) {
     }
 }
 
-/// start + x w for one sample and P panels side by side, over its nonzero inputs, in four chains.
+/// Nonzero inputs from which a sum is worth being split in chains, which must be added in the end.
+const CHAINED: usize = 8;
+
+/// start + x w for one sample and P panels side by side, over its nonzero inputs; in four chains if there are many.
 ///
 /// # Safety
 /// `panels` is readable for P panels with a row of 16 numbers for every input of `rows`.
@@ -321,31 +135,74 @@ pub(crate) unsafe fn sum_rows<S: Simd, const V: usize, const P: usize>(
     start: [Panel<S, V>; P],
 ) -> [Panel<S, V>; P] {
     let zero = [[simd.splat_f32s(0.0); V]; P];
-    let mut chains = [start, zero, zero, zero];
-    let distance = rows.inputs * PANEL;
+    let distance = rows.inputs() * PANEL;
     // SAFETY (all): the columns of a list are inputs of `rows`, which every panel has a row for.
-    rows.each_in_four(
-        sample,
-        #[inline(always)]
-        |chain, i, value| {
-            let x = simd.splat_f32s(value);
-            for (p, acc) in chains[chain].iter_mut().enumerate() {
-                for (v, acc) in acc.iter_mut().enumerate() {
-                    let at = p * distance + i * PANEL + v * S::F32_LANES;
-                    *acc =
-                        mul_add(simd, x, unsafe { panels.add(at).cast::<S::f32s>().read_unaligned() }, *acc);
+    if rows.list(sample).len() < CHAINED {
+        let mut sum = start;
+        rows.each(
+            sample,
+            #[inline(always)]
+            |i, value| unsafe {
+                add_row(simd, panels.add(i * PANEL), distance, simd.splat_f32s(value), &mut sum);
+            },
+        );
+        return sum;
+    }
+    let mut chains = [zero; 4];
+    match rows.same() {
+        // Rows are added, then multiplied once.
+        Some(_) => rows.each_in_four(
+            sample,
+            #[inline(always)]
+            |chain, i, _| {
+                for (p, sum) in chains[chain].iter_mut().enumerate() {
+                    for (v, sum) in sum.iter_mut().enumerate() {
+                        let at = p * distance + i * PANEL + v * S::F32_LANES;
+                        *sum =
+                            simd.add_f32s(*sum, unsafe { panels.add(at).cast::<S::f32s>().read_unaligned() });
+                    }
                 }
-            }
-        },
-    );
+            },
+        ),
+        None => rows.each_in_four(
+            sample,
+            #[inline(always)]
+            |chain, i, value| unsafe {
+                add_row(simd, panels.add(i * PANEL), distance, simd.splat_f32s(value), &mut chains[chain]);
+            },
+        ),
+    }
     let [mut sum, one, two, three] = chains;
+    let scale = simd.splat_f32s(rows.same().unwrap_or(1.0));
     for p in 0..P {
         for v in 0..V {
-            sum[p][v] =
+            let all =
                 simd.add_f32s(simd.add_f32s(sum[p][v], one[p][v]), simd.add_f32s(two[p][v], three[p][v]));
+            sum[p][v] = mul_add(simd, scale, all, start[p][v]);
         }
     }
     sum
+}
+
+/// sum += x w for a row of P panels that lie `distance` apart.
+///
+/// # Safety
+/// `row` is readable for 16 numbers of each panel.
+#[inline(always)]
+unsafe fn add_row<S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    row: *const f32,
+    distance: usize,
+    x: S::f32s,
+    sums: &mut [Panel<S, V>; P],
+) {
+    for (p, sum) in sums.iter_mut().enumerate() {
+        for (v, sum) in sum.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let w = unsafe { row.add(p * distance + v * S::F32_LANES).cast::<S::f32s>().read_unaligned() };
+            *sum = mul_add(simd, x, w, *sum);
+        }
+    }
 }
 
 /// w = w + x^T step for one sample and P panels side by side, over its nonzero inputs; `step` is -rate delta.
@@ -358,25 +215,48 @@ pub(crate) unsafe fn add_to_rows<S: Simd, const V: usize, const P: usize>(
     rows: &SparseRows,
     sample: usize,
     panels: *mut f32,
-    step: [Panel<S, V>; P],
+    mut step: [Panel<S, V>; P],
 ) {
-    let distance = rows.inputs * PANEL;
-    rows.each_in_four(
-        sample,
-        #[inline(always)]
-        |_, i, value| {
-            let x = simd.splat_f32s(value);
-            for (p, step) in step.into_iter().enumerate() {
-                for (v, step) in step.into_iter().enumerate() {
-                    // SAFETY: i is an input of `rows`.
-                    unsafe {
-                        let at = panels.add(p * distance + i * PANEL + v * S::F32_LANES).cast::<S::f32s>();
-                        at.write_unaligned(mul_add(simd, x, step, at.read_unaligned()));
+    let distance = rows.inputs() * PANEL;
+    // SAFETY (both): i is an input of `rows`.
+    match rows.same() {
+        Some(value) => {
+            for step in &mut step {
+                *step = scaled::<S, V>(simd, value, *step);
+            }
+            rows.each_in_four(
+                sample,
+                #[inline(always)]
+                |_, i, _| {
+                    for (p, step) in step.into_iter().enumerate() {
+                        for (v, step) in step.into_iter().enumerate() {
+                            unsafe {
+                                let at =
+                                    panels.add(p * distance + i * PANEL + v * S::F32_LANES).cast::<S::f32s>();
+                                at.write_unaligned(simd.add_f32s(step, at.read_unaligned()));
+                            }
+                        }
+                    }
+                },
+            );
+        }
+        None => rows.each_in_four(
+            sample,
+            #[inline(always)]
+            |_, i, value| {
+                let x = simd.splat_f32s(value);
+                for (p, step) in step.into_iter().enumerate() {
+                    for (v, step) in step.into_iter().enumerate() {
+                        unsafe {
+                            let at =
+                                panels.add(p * distance + i * PANEL + v * S::F32_LANES).cast::<S::f32s>();
+                            at.write_unaligned(mul_add(simd, x, step, at.read_unaligned()));
+                        }
                     }
                 }
-            }
-        },
-    );
+            },
+        ),
+    }
 }
 
 /// w = w - rate x^T delta, sample after sample, for `delta (n, m)`: a step of gradient descent on the rows that were used.
@@ -430,105 +310,4 @@ pub(crate) fn scaled<S: Simd, const V: usize>(simd: S, rate: f32, mut delta: Pan
         *delta = simd.mul_f32s(simd.splat_f32s(rate), *delta);
     }
     delta
-}
-
-/// A batch's lists turned round: for each input the samples in which it is not zero.
-#[derive(Debug, Default)]
-struct ByInput {
-    /// Where each input's list begins; two more than there are inputs.
-    starts: Vec<u32>,
-    /// (place in the batch, value)
-    entries: Vec<(u32, f32)>,
-}
-
-thread_local! {
-    /// Kept between batches, so that a step does not allocate.
-    static BY_INPUT: RefCell<ByInput> = RefCell::default();
-}
-
-impl ByInput {
-    /// Turns round the lists of `samples`.
-    fn gather(&mut self, rows: &SparseRows, samples: &[usize]) {
-        self.starts.clear();
-        self.starts.resize(rows.inputs + 2, 0);
-        for &sample in samples {
-            rows.each(sample, |i, _| self.starts[i + 2] += 1);
-        }
-        for i in 2..self.starts.len() {
-            self.starts[i] += self.starts[i - 1];
-        }
-        let total = self.starts.last().map_or(0, |&end| end as usize);
-        if self.entries.len() < total {
-            // As many as any batch of this size can have: later ones do not grow it again.
-            let most = (samples.len() * rows.longest()).min(rows.nonzeros()).max(total);
-            self.entries.resize(most, (0, 0.0));
-        }
-        // starts[i + 1] is where the next entry of input i goes, and in the end where the list of i + 1 begins.
-        for (s, &sample) in samples.iter().enumerate() {
-            rows.each(
-                sample,
-                #[inline(always)]
-                |i, value| {
-                    let at = &mut self.starts[i + 1];
-                    self.entries[*at as usize] = (s as u32, value);
-                    *at += 1;
-                },
-            );
-        }
-    }
-
-    fn list(&self, i: usize) -> &[(u32, f32)] {
-        &self.entries[self.starts[i] as usize..self.starts[i + 1] as usize]
-    }
-}
-
-/// dw = x^T delta for `samples` of `rows`; `delta (n, m)`, `dw (k, m)` in panels, all of which is written.
-///
-/// Each row of dw is summed in registers over the samples that use it, in their order.
-///
-/// # Panics
-/// As [`forward`].
-pub fn weight_gradient(
-    rows: &SparseRows,
-    samples: &[usize],
-    d: Dims,
-    delta: &[f32],
-    dw: &mut [f32],
-    threads: usize,
-) {
-    check(rows, samples, d, dw.len(), &[delta.len()]);
-    BY_INPUT.with_borrow_mut(|lists| {
-        lists.gather(rows, samples);
-        let lists = &*lists;
-        let parts = parts(d.m, lists.starts[d.k] as usize, threads);
-        let dw = Shared::new(dw);
-        pool::run(parts, |part| {
-            for left in pool::share(d.m, PANEL, part, parts).step_by(PANEL) {
-                // SAFETY: dw has all panels of k rows, and parts have panels of their own.
-                let panel = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), PANEL * d.k) };
-                gradient_panel(lists, d.m, left, delta, panel);
-            }
-        });
-    });
-}
-
-kernel! {
-    fn gradient_panel<'a>(simd, lists: &'a ByInput, m: usize, left: usize, delta: &'a [f32], panel: &'a mut [f32]) {
-        with_vectors!(S, V, {
-            let whole = left + PANEL <= m;
-            for (i, row) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-                let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
-                for &(s, value) in lists.list(i) {
-                    let x = simd.splat_f32s(value);
-                    let delta = &delta[s as usize * m + left..];
-                    let delta: Panel<S, V> =
-                        if whole { panel::load(simd, delta) } else { panel::load_part(simd, &delta[..m - left]) };
-                    for (sum, delta) in sums.iter_mut().zip(delta) {
-                        *sum = mul_add(simd, x, delta, *sum);
-                    }
-                }
-                panel::store::<S, V>(row, sums);
-            }
-        });
-    }
 }

@@ -4,7 +4,6 @@
 //! delta are whole multiples of 16 numbers, of which those beyond the units are 0; weights lie in panels of 16 units.
 
 use super::{Step, output};
-use crate::activation::{self, Nonlinearity};
 use crate::dense::PANEL;
 use crate::panel::{self, Panel};
 use crate::simd::mul_add;
@@ -30,7 +29,7 @@ fn row(step: &Step, l: usize, s: usize) -> usize {
 /// # Safety
 /// They lie within the allocation of `from`.
 #[inline(always)]
-unsafe fn load<S: Simd, const V: usize>(simd: S, from: *const f32) -> Panel<S, V> {
+pub(super) unsafe fn load<S: Simd, const V: usize>(simd: S, from: *const f32) -> Panel<S, V> {
     // SAFETY: the caller's promise.
     panel::load(simd, unsafe { std::slice::from_raw_parts(from, PANEL) })
 }
@@ -40,7 +39,7 @@ unsafe fn load<S: Simd, const V: usize>(simd: S, from: *const f32) -> Panel<S, V
 /// # Safety
 /// They lie within the allocation of `to`, and are this thread's.
 #[inline(always)]
-unsafe fn store<S: Simd, const V: usize>(to: *mut f32, row: Panel<S, V>) {
+pub(super) unsafe fn store<S: Simd, const V: usize>(to: *mut f32, row: Panel<S, V>) {
     // SAFETY: the caller's promise.
     panel::store::<S, V>(unsafe { std::slice::from_raw_parts_mut(to, PANEL) }, row);
 }
@@ -140,14 +139,14 @@ pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samp
     let last = step.layers.len() - 1;
     let mut s = samples.start;
     while s < samples.end {
-        let group = if samples.end - s >= TOGETHER { TOGETHER } else { 1 };
+        let group = [TOGETHER, 2, 1].into_iter().find(|&group| group <= samples.end - s).unwrap_or(1);
         // SAFETY: samples s .. s + group of the batch.
         unsafe {
             for l in 1..=last {
-                if group == TOGETHER {
-                    forward::<S, V, TOGETHER>(simd, step, l, s);
-                } else {
-                    forward::<S, V, 1>(simd, step, l, s);
+                match group {
+                    TOGETHER => forward::<S, V, TOGETHER>(simd, step, l, s),
+                    2 => forward::<S, V, 2>(simd, step, l, s),
+                    _ => forward::<S, V, 1>(simd, step, l, s),
                 }
             }
             let width = step.layers[last].width();
@@ -156,13 +155,14 @@ pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samp
                 let a = std::slice::from_raw_parts_mut(step.a.get().add(at), width);
                 let delta = std::slice::from_raw_parts_mut(step.delta.get().add(at), width);
                 let z = std::slice::from_raw_parts(step.z.get().add(s * width), width);
-                output::finish(simd, step, s, z, a, delta);
+                let answer = step.answers.get().add(s * step.layers[last].units);
+                *step.losses.get().add(s) = output::finish(simd, step, step.samples[s], z, a, delta, answer);
             }
             for l in (1..=last).rev() {
-                if group == TOGETHER {
-                    back::<S, V, TOGETHER>(simd, step, l, s);
-                } else {
-                    back::<S, V, 1>(simd, step, l, s);
+                match group {
+                    TOGETHER => back::<S, V, TOGETHER>(simd, step, l, s),
+                    2 => back::<S, V, 2>(simd, step, l, s),
+                    _ => back::<S, V, 1>(simd, step, l, s),
                 }
             }
         }
@@ -170,13 +170,16 @@ pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samp
     }
 }
 
+/// Rows from which a single sum is worth being split in chains, which must be added in the end.
+const CHAINED: usize = 8;
+
 /// start + x w for N samples and one panel of k rows; `x` has `width` numbers from sample to sample. A single sample is
-/// summed in four chains, which would else wait for each other.
+/// summed in four chains if it is long: each multiply-add would else wait for the one before.
 ///
 /// # Safety
 /// `x` is readable for k numbers of N samples, `w` for k rows of 16.
 #[inline(always)]
-unsafe fn sum<S: Simd, const V: usize, const N: usize>(
+pub(super) unsafe fn sum<S: Simd, const V: usize, const N: usize>(
     simd: S,
     k: usize,
     x: *const f32,
@@ -185,7 +188,7 @@ unsafe fn sum<S: Simd, const V: usize, const N: usize>(
     start: Panel<S, V>,
 ) -> [Panel<S, V>; N] {
     let mut sums = [start; N];
-    if N > 1 {
+    if N > 1 || k < CHAINED {
         for i in 0..k {
             // SAFETY: the caller's promise.
             let w: Panel<S, V> = unsafe { load(simd, w.add(i * PANEL)) };
@@ -267,30 +270,28 @@ unsafe fn forward<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step,
 #[inline(always)]
 unsafe fn back<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step, l: usize, s: usize) {
     let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
+    let zero = simd.splat_f32s(0.0);
+    let mut checks = [zero; N]; // NaN unless all are finite
     for left in (0..layer.inputs).step_by(PANEL) {
         // SAFETY: rows s .. s + N of delta(l), delta(l-1) and a(l-1), and W by outputs, all as `run` has checked.
         unsafe {
             let delta = step.delta.get().add(row(step, l, s));
             let w = step.turned.get().add(step.turned_at[l] + left * layer.units);
-            let zero = [simd.splat_f32s(0.0); V];
-            let sums: [Panel<S, V>; N] = sum(simd, layer.units, delta, layer.width(), w, zero);
-            for (offset, mut out) in sums.into_iter().enumerate() {
+            let sums: [Panel<S, V>; N] = sum(simd, layer.units, delta, layer.width(), w, [zero; V]);
+            for ((offset, mut out), check) in sums.into_iter().enumerate().zip(&mut checks) {
                 let at = row(step, l - 1, s + offset) + left;
                 let a: Panel<S, V> = load(simd, step.a.get().add(at));
-                let mut check = simd.splat_f32s(0.0);
                 for (out, a) in out.iter_mut().zip(a) {
-                    *out = match below.f {
-                        Nonlinearity::Identity => activation::without_tiny(simd, *out),
-                        f => f.times_derivative(simd, a, *out),
-                    };
-                    check = mul_add(simd, *out, simd.splat_f32s(0.0), check); // NaN unless all are finite
+                    *out = output::times_slope(simd, below.f, a, *out);
+                    *check = mul_add(simd, *out, zero, *check);
                 }
                 store::<S, V>(step.delta.get().add(at), out);
-                if simd.reduce_sum_f32s(check).is_nan() {
-                    *step.losses.get().add(s + offset) = f32::NAN;
-                }
             }
         }
+    }
+    for (offset, check) in checks.into_iter().enumerate() {
+        // SAFETY: as above; `losses` has a place for every sample.
+        unsafe { *step.losses.get().add(s + offset) += simd.reduce_sum_f32s(check) }; // 0, or NaN
     }
 }
 
@@ -422,26 +423,56 @@ unsafe fn update<S: Simd, const V: usize>(
     d: (*const f32, usize),
     w: *mut f32,
 ) {
-    let (rate, keep) = (simd.splat_f32s(-step.rate), simd.splat_f32s(step.keep));
     for left in (0..m).step_by(PANEL) {
-        for i in 0..k {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
-                for s in 0..step.samples.len() {
-                    let x = simd.splat_f32s(*x.0.add(s * x.1 + i));
-                    let d: Panel<S, V> = load(simd, d.0.add(s * d.1 + left));
-                    for (sum, d) in sums.iter_mut().zip(d) {
-                        *sum = mul_add(simd, x, d, *sum);
-                    }
-                }
-                let at = w.add(left * k + i * PANEL);
-                let mut row: Panel<S, V> = load(simd, at);
-                for (w, sum) in row.iter_mut().zip(sums) {
-                    *w = mul_add(simd, rate, sum, simd.mul_f32s(keep, *w));
-                }
-                store::<S, V>(at, row);
+        // SAFETY (all): the caller's promise.
+        unsafe {
+            let (d, w) = ((d.0.add(left), d.1), w.add(left * k));
+            let mut i = 0;
+            while i + 4 <= k {
+                update_rows::<S, V, 4>(simd, step, (x.0.add(i), x.1), d, w.add(i * PANEL));
+                i += 4;
             }
+            while i < k {
+                update_rows::<S, V, 1>(simd, step, (x.0.add(i), x.1), d, w.add(i * PANEL));
+                i += 1;
+            }
+        }
+    }
+}
+
+/// [`update`] of R rows of a panel: each d is read once for all of them.
+///
+/// # Safety
+/// As [`update`].
+#[inline(always)]
+unsafe fn update_rows<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    step: &Step,
+    x: (*const f32, usize),
+    d: (*const f32, usize),
+    w: *mut f32,
+) {
+    let (rate, keep) = (simd.splat_f32s(-step.rate), simd.splat_f32s(step.keep));
+    let mut sums: [Panel<S, V>; R] = [[simd.splat_f32s(0.0); V]; R];
+    for s in 0..step.samples.len() {
+        // SAFETY: the caller's promise.
+        let d: Panel<S, V> = unsafe { load(simd, d.0.add(s * d.1)) };
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: as above.
+            let x = simd.splat_f32s(unsafe { *x.0.add(s * x.1 + i) });
+            for (sum, d) in sums.iter_mut().zip(d) {
+                *sum = mul_add(simd, x, d, *sum);
+            }
+        }
+    }
+    for (i, sums) in sums.into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe {
+            let mut row: Panel<S, V> = load(simd, w.add(i * PANEL));
+            for (w, sum) in row.iter_mut().zip(sums) {
+                *w = mul_add(simd, rate, sum, simd.mul_f32s(keep, *w));
+            }
+            store::<S, V>(w.add(i * PANEL), row);
         }
     }
 }

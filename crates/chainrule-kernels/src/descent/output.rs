@@ -37,97 +37,111 @@ impl Targets<'_> {
         }
     }
 
-    /// y of `sample`, m numbers, in a padded row.
+    /// y of the outputs from `left` on, of a sample with m of them; 0 beyond.
     #[inline(always)]
-    fn write<S: Simd>(&self, simd: S, sample: usize, m: usize, y: &mut [f32]) {
-        for y in S::as_mut_simd_f32s(y).0 {
-            *y = simd.splat_f32s(0.0);
-        }
+    fn load<S: Simd>(&self, simd: S, sample: usize, m: usize, left: usize) -> S::f32s {
+        let zero = simd.splat_f32s(0.0);
         match self {
-            Self::Labels(labels) => y[labels[sample] as usize] = 1.0,
-            Self::Values(values) => copy(simd, &values[sample * m..(sample + 1) * m], y),
+            Self::Labels(labels) => {
+                let lane = (labels[sample] as usize).wrapping_sub(left);
+                if lane >= S::F32_LANES {
+                    return zero;
+                }
+                let lane = lane as u32;
+                simd.select_f32s(simd.mask_between_m32s(lane, lane + 1).mask(), simd.splat_f32s(1.0), zero)
+            }
+            Self::Values(values) if left < m => {
+                simd.partial_load_f32s(&values[sample * m..][left..m.min(left + S::F32_LANES)])
+            }
+            Self::Values(_) => zero,
         }
     }
 }
 
-/// The loss of sample `s` of the batch; `z`, `a` and `delta` are its padded rows of the output layer. Writes a (for softmax)
-/// and delta, and the answer.
+/// The loss of a sample; NaN if a delta is not finite. `z`, `a` and `delta` are its padded rows of the output layer. Writes a
+/// (for softmax), delta and the answer.
 ///
 /// # Safety
-/// As [`super::layers::through`].
+/// `answer` is writable for the outputs.
 #[inline(always)]
 pub(super) unsafe fn finish<S: Simd>(
     simd: S,
     step: &Step,
-    s: usize,
+    sample: usize,
     z: &[f32],
     a: &mut [f32],
     delta: &mut [f32],
-) {
+    answer: *mut f32,
+) -> f32 {
     let output = &step.layers[step.layers.len() - 1];
     let m = output.units;
-    let sample = step.samples[s];
+    let mut check = simd.splat_f32s(0.0); // NaN unless all deltas are finite
+    let deltas = (0..).step_by(S::F32_LANES).zip(S::as_mut_simd_f32s(delta).0);
     let loss = match step.loss {
         Loss::Squares { value } => {
-            step.targets.write(simd, sample, m, delta); // delta holds y first
             let slope = simd.splat_f32s(2.0 * value as f32);
             let mut squares = simd.splat_f32s(0.0);
-            let (a, _) = S::as_simd_f32s(a);
-            let (delta, _) = S::as_mut_simd_f32s(delta);
-            for (delta, &a) in delta.iter_mut().zip(a) {
-                let error = simd.sub_f32s(a, *delta); // 0 - 0 in the padding
+            for ((left, delta), &a) in deltas.zip(S::as_simd_f32s(a).0) {
+                let error = simd.sub_f32s(a, step.targets.load(simd, sample, m, left)); // 0 - 0 in the padding
                 squares = mul_add(simd, error, error, squares);
                 *delta = times_slope(simd, output.f, a, simd.mul_f32s(slope, error));
+                check = mul_add(simd, *delta, simd.splat_f32s(0.0), check);
             }
-            value as f32 * simd.reduce_sum_f32s(squares)
+            // One sum across lanes, not two.
+            check = mul_add(simd, simd.splat_f32s(value as f32), squares, check);
+            0.0
         }
         Loss::CrossEntropy => {
             let (max, rest, tops) = activation::softmax_row(simd, &z[..m], &mut a[..m]);
             let log_sum = (rest + (tops - 1.0)).ln_1p();
+            let total: f32 = match step.targets {
+                Targets::Labels(_) => 1.0,
+                Targets::Values(values) => values[sample * m..(sample + 1) * m].iter().sum(),
+            };
+            for ((left, delta), &a) in deltas.zip(S::as_simd_f32s(a).0) {
+                let error = simd.sub_f32s(
+                    simd.mul_f32s(a, simd.splat_f32s(total)),
+                    step.targets.load(simd, sample, m, left),
+                );
+                *delta = activation::without_tiny(simd, error);
+                check = mul_add(simd, *delta, simd.splat_f32s(0.0), check);
+            }
+            let of_class = |(y, z): (f32, f32)| y * ((max - z) + log_sum);
             match step.targets {
-                Targets::Labels(labels) => {
-                    let label = labels[sample] as usize;
-                    copy(simd, a, delta); // 0 in the padding
-                    delta[label] -= 1.0;
-                    flush(&mut delta[..m]);
-                    (max - z[label]) + log_sum
-                }
-                Targets::Values(values) => {
-                    let y = &values[sample * m..(sample + 1) * m];
-                    let total: f32 = y.iter().sum();
-                    let (mut loss, a) = (0.0, &a[..m]);
-                    for (j, delta) in delta[..m].iter_mut().enumerate() {
-                        loss += y[j] * ((max - z[j]) + log_sum);
-                        *delta = a[j] * total - y[j];
-                    }
-                    flush(&mut delta[..m]);
-                    loss
-                }
+                Targets::Labels(labels) => of_class((1.0, z[labels[sample] as usize])),
+                Targets::Values(values) => values[sample * m..(sample + 1) * m]
+                    .iter()
+                    .zip(z)
+                    .fold(0.0, |sum, (&y, &z)| sum + of_class((y, z))),
             }
         }
         Loss::BinaryCrossEntropy => {
-            step.targets.write(simd, sample, m, delta);
-            let mut loss = 0.0;
-            for ((delta, &a), &z) in delta[..m].iter_mut().zip(&*a).zip(z) {
-                let y = *delta;
-                loss += if z > 0.0 { (1.0 - y) * z } else { -y * z } + (-z.abs()).exp().ln_1p();
-                *delta = a - y;
+            for ((left, delta), &a) in deltas.zip(S::as_simd_f32s(a).0) {
+                *delta = activation::without_tiny(
+                    simd,
+                    simd.sub_f32s(a, step.targets.load(simd, sample, m, left)),
+                );
+                check = mul_add(simd, *delta, simd.splat_f32s(0.0), check);
             }
-            flush(&mut delta[..m]);
+            let mut loss = 0.0;
+            for (j, &z) in z[..m].iter().enumerate() {
+                let y = match step.targets {
+                    Targets::Labels(labels) => f32::from(labels[sample] as usize == j),
+                    Targets::Values(values) => values[sample * m + j],
+                };
+                loss += if z > 0.0 { (1.0 - y) * z } else { -y * z } + (-z.abs()).exp().ln_1p();
+            }
             loss
         }
     };
-    let finite = delta[..m].iter().fold(true, |all, d| all & d.is_finite());
-    // SAFETY: s lies within the batch: `losses` has room for it, `answers` for m numbers of it.
-    unsafe {
-        *step.losses.get().add(s) = if finite { loss } else { f32::NAN };
-        copy(simd, &a[..m], std::slice::from_raw_parts_mut(step.answers.get().add(s * m), m));
-    }
+    // SAFETY: the caller's promise.
+    copy(simd, &a[..m], unsafe { std::slice::from_raw_parts_mut(answer, m) });
+    loss + simd.reduce_sum_f32s(check)
 }
 
 /// delta f'(z); unlike [`Nonlinearity::times_derivative`] tiny results become 0 for the identity, too.
 #[inline(always)]
-fn times_slope<S: Simd>(simd: S, f: Nonlinearity, a: S::f32s, delta: S::f32s) -> S::f32s {
+pub(super) fn times_slope<S: Simd>(simd: S, f: Nonlinearity, a: S::f32s, delta: S::f32s) -> S::f32s {
     match f {
         Nonlinearity::Identity => activation::without_tiny(simd, delta),
         f => f.times_derivative(simd, a, delta),
@@ -139,13 +153,5 @@ fn times_slope<S: Simd>(simd: S, f: Nonlinearity, a: S::f32s, delta: S::f32s) ->
 fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
     for (from, to) in from.chunks(S::F32_LANES).zip(to.chunks_mut(S::F32_LANES)) {
         simd.partial_store_f32s(&mut to[..from.len()], simd.partial_load_f32s(from));
-    }
-}
-
-/// Tiny deltas become 0.
-#[inline(always)]
-fn flush(delta: &mut [f32]) {
-    for d in delta {
-        *d = crate::Real::without_tiny(*d);
     }
 }

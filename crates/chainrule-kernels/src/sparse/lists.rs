@@ -1,0 +1,220 @@
+//! The lists themselves.
+
+use super::{build, compact};
+use std::ops::Range;
+
+/// Samples as lists of their nonzero inputs, in the order of the inputs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparseRows {
+    inputs: usize,
+    /// Where each sample's list begins; one more than there are samples.
+    starts: Vec<u32>,
+    columns: Vec<u16>,
+    values: Values,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Values {
+    /// Bytes, and what each of the 256 stands for.
+    Bytes(Vec<u8>, Box<[f32; 256]>),
+    Reals(Vec<f32>),
+    /// All are this: bitmaps, one-hot columns.
+    Same(f32),
+}
+
+impl SparseRows {
+    /// The nonzero inputs of `bytes (samples, inputs)`; an input is `byte * scale`, rounded once. None if there are more
+    /// than 65,536 inputs, which the lists have no room for.
+    pub fn from_bytes(bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
+        Self::from_bytes_up_to(1.0, bytes, inputs, scale)
+    }
+
+    /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
+    pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
+        let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte, build::list_bytes)?;
+        let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
+        let values = match all_the_same(&values) {
+            Some(byte) => Values::Same(table[usize::from(byte)]),
+            None => Values::Bytes(values, Box::new(table)),
+        };
+        Some(Self { inputs, starts, columns, values })
+    }
+
+    /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
+    pub fn from_reals(numbers: &[f64], inputs: usize) -> Option<Self> {
+        Self::from_reals_up_to(1.0, numbers, inputs)
+    }
+
+    /// As [`SparseRows::from_reals`], but none, soon, if more than a share `most` of the inputs is nonzero.
+    pub fn from_reals_up_to(most: f64, numbers: &[f64], inputs: usize) -> Option<Self> {
+        let stored = |x| x as f32;
+        let list =
+            |row: &[f64], columns: &mut [u16], kept: &mut [f32]| build::list_row(row, stored, columns, kept);
+        let (starts, columns, values) = build::lists(numbers, inputs, most, stored, list)?;
+        let values = all_the_same(&values).map_or(Values::Reals(values), Values::Same);
+        Some(Self { inputs, starts, columns, values })
+    }
+
+    /// No samples yet, with room for `capacity` of them: see [`SparseRows::refill`]. None if there are more than 65,536
+    /// inputs.
+    pub fn with_capacity(capacity: usize, inputs: usize) -> Option<Self> {
+        if inputs == 0 || inputs > 1 << 16 || u32::try_from(capacity * inputs).is_err() {
+            return None;
+        }
+        let mut starts = Vec::with_capacity(capacity + 1);
+        starts.push(0);
+        let room = capacity * inputs + compact::SLACK;
+        Some(Self { inputs, starts, columns: vec![0; room], values: Values::Reals(vec![0.0; room]) })
+    }
+
+    /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing.
+    ///
+    /// # Panics
+    /// If it was not made by [`SparseRows::with_capacity`], or for fewer samples.
+    pub fn refill(&mut self, x: &[f32]) {
+        let Values::Reals(values) = &mut self.values else { panic!("refill: lists of bytes") };
+        let n = x.len() / self.inputs;
+        assert!(n < self.starts.capacity(), "refill: {n} samples, room for {}", self.starts.capacity() - 1);
+        self.starts.clear();
+        self.starts.push(0);
+        let mut end = 0;
+        for row in x.chunks_exact(self.inputs) {
+            end += compact::nonzeros(row, &mut self.columns[end..], &mut values[end..]);
+            self.starts.push(end as u32);
+        }
+    }
+
+    /// Number of samples.
+    pub fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Inputs of a sample, zeros included.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Nonzero inputs of all samples.
+    pub fn nonzeros(&self) -> usize {
+        self.starts.last().map_or(0, |&end| end as usize)
+    }
+
+    /// Nonzero inputs of the sample that has most.
+    pub(super) fn longest(&self) -> usize {
+        self.starts.windows(2).map(|ends| (ends[1] - ends[0]) as usize).max().unwrap_or(0)
+    }
+
+    /// Memory of the lists.
+    pub fn bytes(&self) -> usize {
+        let value = match self.values {
+            Values::Bytes(..) => 1,
+            Values::Reals(_) => 4,
+            Values::Same(_) => 0,
+        };
+        self.columns.len() * (2 + value) + self.starts.len() * 4
+    }
+
+    #[inline(always)]
+    pub(super) fn list(&self, sample: usize) -> Range<usize> {
+        self.starts[sample] as usize..self.starts[sample + 1] as usize
+    }
+
+    /// Nonzero inputs of `samples`.
+    pub(super) fn count(&self, samples: &[usize]) -> usize {
+        samples.iter().map(|&s| self.list(s).len()).sum()
+    }
+
+    /// Calls `each` with the number and value of every nonzero input of `sample`, in their order.
+    #[inline(always)]
+    pub(crate) fn each(&self, sample: usize, mut each: impl FnMut(usize, f32)) {
+        let list = self.list(sample);
+        let columns = &self.columns[list.clone()];
+        match &self.values {
+            Values::Bytes(values, table) => {
+                for (&i, &byte) in columns.iter().zip(&values[list]) {
+                    each(usize::from(i), table[usize::from(byte)]);
+                }
+            }
+            Values::Reals(values) => {
+                for (&i, &value) in columns.iter().zip(&values[list]) {
+                    each(usize::from(i), value);
+                }
+            }
+            Values::Same(value) => columns.iter().for_each(|&i| each(usize::from(i), *value)),
+        }
+    }
+
+    /// [`SparseRows::each`], four at a time: `each` also gets the place among the four.
+    #[inline(always)]
+    pub(crate) fn each_in_four(&self, sample: usize, each: impl FnMut(usize, usize, f32)) {
+        let list = self.list(sample);
+        let columns = &self.columns[list.clone()];
+        match &self.values {
+            Values::Bytes(values, table) => {
+                // SAFETY: there are as many values as columns.
+                in_four(
+                    columns,
+                    |at| table[usize::from(unsafe { *values.get_unchecked(list.start + at) })],
+                    each,
+                );
+            }
+            // SAFETY: as above.
+            Values::Reals(values) => {
+                in_four(columns, |at| unsafe { *values.get_unchecked(list.start + at) }, each);
+            }
+            Values::Same(value) => in_four(columns, |_| *value, each),
+        }
+    }
+
+    /// The value that all nonzero inputs have, if they have one in common.
+    #[inline(always)]
+    pub(super) fn same(&self) -> Option<f32> {
+        if let Values::Same(value) = self.values { Some(value) } else { None }
+    }
+
+    /// Asks for the list of `sample` to be brought near: samples come in random order, which no cache foresees.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, sample: usize) {
+        let list = self.list(sample);
+        crate::memory::prefetch(&self.columns[list.clone()]);
+        match &self.values {
+            Values::Bytes(values, _) => crate::memory::prefetch(&values[list]),
+            Values::Reals(values) => crate::memory::prefetch(&values[list]),
+            Values::Same(_) => {}
+        }
+    }
+
+    /// Writes the inputs of `sample`, zeros included, to `row (inputs)`.
+    pub fn write_row(&self, sample: usize, row: &mut [f32]) {
+        row.fill(0.0);
+        self.each(sample, |i, value| row[i] = value);
+    }
+}
+
+/// What all of `values` are, if they are.
+fn all_the_same<V: Copy + PartialEq>(values: &[V]) -> Option<V> {
+    let (&first, rest) = values.split_first()?;
+    rest.iter().all(|&value| value == first).then_some(first)
+}
+
+#[inline(always)]
+fn in_four(columns: &[u16], value: impl Fn(usize) -> f32, mut each: impl FnMut(usize, usize, f32)) {
+    let mut at = 0;
+    // SAFETY: `at` and the three numbers after it lie within the list. The columns are read as volatile so that they stay
+    // single numbers: gathered in a vector, each would have to be taken out again to serve as an address.
+    while at + 4 <= columns.len() {
+        for chain in 0..4 {
+            let column = unsafe { columns.as_ptr().add(at + chain).read_volatile() };
+            each(chain, usize::from(column), value(at + chain));
+        }
+        at += 4;
+    }
+    for (chain, at) in (at..columns.len()).enumerate() {
+        each(chain, usize::from(columns[at]), value(at));
+    }
+}
