@@ -244,7 +244,7 @@ impl Products for f32 {
             Input::Dense(x) => x,
         };
         if d.n <= ROWWISE_BATCH {
-            return rows::forward(d, x, w, bias, f, z, a);
+            return rows::forward_shared(d, x, w, bias, f, z, a, how.threads);
         }
         if how.bf16 {
             return bf16::forward(d, x, w, bias, Some(f), z, a, how.threads);

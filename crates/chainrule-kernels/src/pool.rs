@@ -29,6 +29,9 @@ const SPINS: u32 = 1 << 13;
 /// microsecond or two.
 const PATIENCE: u32 = 1 << 6;
 
+/// Short calls less than this apart are a stream.
+const STREAM: Duration = Duration::from_micros(50);
+
 /// A wait that is longer than the caller's own part by this much means that somebody else uses a helper's core.
 const PREEMPTED: Duration = Duration::from_micros(200);
 
@@ -41,20 +44,29 @@ const LONGEST_REST: Duration = Duration::from_millis(100);
 /// What a call's number is multiplied by, to leave room for its number of parts.
 const CALL: u64 = 256;
 
-/// A call's work on one part. The lifetime is erased: see the argument in [`run`].
+/// A call's work on one part. The lifetime is erased: see the argument in [`call`].
 type Work = *const (dyn Fn(usize) + Sync);
 
 struct Pool {
     order: Order,
     parts: [Part; MAX_PARTS],
     panicked: AtomicBool,
-    /// One caller at a time; another computes its parts alone. Until this moment the caller does, too.
-    busy: Mutex<Option<Instant>>,
+    /// One caller at a time; another computes its parts alone.
+    busy: Mutex<Caller>,
     /// Helpers that sleep, and what wakes them.
     sleeping: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
     helpers: usize,
+}
+
+/// What a call leaves to the next.
+#[derive(Default)]
+struct Caller {
+    /// Until then the caller works alone.
+    alone_until: Option<Instant>,
+    /// When a short call found the helpers asleep.
+    found_asleep: Option<Instant>,
 }
 
 /// What the caller writes.
@@ -101,7 +113,7 @@ fn pool() -> &'static Pool {
             order: Order { call: AtomicU64::new(0), work: UnsafeCell::new(None) },
             parts: [const { Part { claimed: AtomicU64::new(0), finished: AtomicU64::new(0) } }; MAX_PARTS],
             panicked: AtomicBool::new(false),
-            busy: Mutex::new(None),
+            busy: Mutex::default(),
             sleeping: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
@@ -176,6 +188,18 @@ fn spin_until(spins: u32, done: impl Fn() -> bool) -> bool {
 /// # Panics
 /// If `work` does, or if there are more than [`MAX_PARTS`] parts.
 pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
+    call(parts, false, work);
+}
+
+/// As [`run`], for parts of a microsecond or two: a single such call is not worth waking a helper, a stream of them is.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_short(parts: usize, work: impl Fn(usize) + Sync) {
+    call(parts, true, work);
+}
+
+fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
     assert!(parts <= MAX_PARTS, "{parts} parts, at most {MAX_PARTS}");
     let alone = || (0..parts).for_each(&work);
     if parts <= 1 || IN_POOL.get() {
@@ -185,10 +209,17 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
     if pool.helpers == 0 {
         return alone();
     }
-    let Ok(mut alone_until) = pool.busy.try_lock() else { return alone() };
+    let Ok(mut caller) = pool.busy.try_lock() else { return alone() };
     let start = Instant::now();
-    if alone_until.is_some_and(|until| start < until) {
+    if caller.alone_until.is_some_and(|until| start < until) {
         return alone();
+    }
+    let asleep = pool.sleeping.load(Ordering::Relaxed) > 0;
+    if short && asleep {
+        let before = caller.found_asleep.replace(start);
+        if before.is_none_or(|before| start - before > STREAM) {
+            return alone();
+        }
     }
     let erased: *const (dyn Fn(usize) + Sync + '_) = &raw const work;
     // SAFETY: only the lifetime changes. The pointer is used between here and the end of the wait below, where `work`
@@ -199,7 +230,7 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
     let call = (pool.order.call.load(Ordering::Relaxed) / CALL + 1) * CALL + parts as u64;
     pool.order.call.store(call, Ordering::Release);
     // A helper that falls asleep at this moment misses this call, which the caller then computes alone, not the next.
-    if pool.sleeping.load(Ordering::Relaxed) > 0 {
+    if asleep || pool.sleeping.load(Ordering::Relaxed) > 0 {
         drop(pool.lock.lock());
         pool.wake.notify_all();
     }
@@ -215,12 +246,12 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
         }
         let wait = own.elapsed();
         if wait > own - start + PREEMPTED {
-            *alone_until = Some(own + (REST * wait).min(LONGEST_REST));
+            caller.alone_until = Some(own + (REST * wait).min(LONGEST_REST));
         }
     }
     IN_POOL.set(false);
     if pool.panicked.swap(false, Ordering::Relaxed) {
-        drop(alone_until); // unwinding would poison it, and no later call get the helpers
+        drop(caller); // unwinding would poison it, and no later call get the helpers
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
 }

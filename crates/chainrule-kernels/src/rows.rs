@@ -12,12 +12,44 @@
 use crate::activation::{self, Nonlinearity};
 use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel};
+use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
 
+/// Weights from which a second thread pays off for a single sample (measured): they come from its core's own cache.
+const PARALLEL_FROM: usize = 1 << 16;
+
+/// [`forward`]; the units of a single sample are split over threads.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn forward_shared(
+    d: Dims,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    f: Nonlinearity,
+    z: &mut [f32],
+    a: &mut [f32],
+    threads: usize,
+) {
+    let unit = 4 * PANEL;
+    if d.n != 1 || d.k * d.m < PARALLEL_FROM {
+        return forward(d, x, w, bias, f, z, a);
+    }
+    let parts = threads.clamp(1, d.m.div_ceil(unit));
+    let (z, a) = (Shared::new(z), Shared::new(a));
+    pool::run_short(parts, |part| {
+        let units = pool::share(d.m, unit, part, parts);
+        // SAFETY: z and a have m numbers, of which each part owns its units.
+        let [z, a] = [z, a]
+            .map(|to| unsafe { std::slice::from_raw_parts_mut(to.get().add(units.start), units.len()) });
+        let bias = if bias.len() == d.m { &bias[units.clone()] } else { bias };
+        forward(Dims { m: units.len(), ..d }, x, &w[units.start * d.k..], bias, f, z, a);
+    });
+}
+
 kernel! {
     /// z = x w + b and a = f(z); bias of m, 1 or 0 numbers.
-    pub(crate) fn forward<'a>(simd, d: Dims, x: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
+    fn forward<'a>(simd, d: Dims, x: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
             for s in 0..d.n {
                 let x = &x[s * d.k..(s + 1) * d.k];

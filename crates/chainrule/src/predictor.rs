@@ -1,7 +1,7 @@
 //! Answers as fast as they can be had: forward passes in f32 that allocate nothing, for one sample or many.
 //!
 //! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Every thread takes its own samples
-//! through all layers, a few at a time, so that they stay in its cache. The answers have the same bits as a forward pass of
+//! through all layers, a few at a time, so that they stay in its cache; of a single one they share the units. The answers have the same bits as a forward pass of
 //! training over the same kernels, for any number of threads.
 
 use crate::dataset::SPARSE_BELOW;
@@ -102,9 +102,11 @@ impl Predictor {
         assert!(n <= self.capacity, "predict: {n} samples, capacity for {}", self.capacity);
         let parts = if n * self.params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
         let (net, params) = (&self.net, &*self.params);
+        // The threads share the units of a single sample; of several, each takes its own.
+        let threads = if n == 1 { self.parts.len() } else { 1 };
         pool::each_mut(&mut self.parts[..parts], |part, buffers| {
             let samples = pool::share(n, 1, part, parts);
-            buffers.predict(net, params, &x[samples.start * inputs..samples.end * inputs]);
+            buffers.predict(net, params, &x[samples.start * inputs..samples.end * inputs], threads);
         });
         if parts == 1 {
             return &self.parts[0].answers[..n * outputs];
@@ -128,7 +130,7 @@ impl Part {
     }
 
     /// Writes the answers for `x (n, inputs)`.
-    fn predict(&mut self, net: &Network, params: &[f32], x: &[f32]) {
+    fn predict(&mut self, net: &Network, params: &[f32], x: &[f32], threads: usize) {
         let spec = net.spec();
         let answers = self.answers.chunks_mut(TOGETHER * spec.outputs());
         for (x, answers) in x.chunks(TOGETHER * spec.inputs()).zip(answers) {
@@ -143,8 +145,10 @@ impl Part {
             let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
             for l in 0..spec.layers.len() {
                 let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
+                // Lists leave too little to do for a second thread.
+                let threads = if matches!(input, Input::Sparse(..)) { 1 } else { threads };
                 let a = if l + 1 == spec.layers.len() { &mut *answers } else { &mut *here };
-                layer(net, spec, params, l, n, input, &mut self.z, a);
+                layer(net, spec, params, l, n, input, &mut self.z, a, threads);
                 std::mem::swap(&mut here, &mut below);
             }
         }
@@ -162,12 +166,13 @@ fn layer(
     x: Input<f32>,
     z: &mut [f32],
     a: &mut [f32],
+    threads: usize,
 ) {
     let layer = &spec.layers[l];
     let d = Dims { n, k: spec.inputs_of(l), m: layer.units };
     let (weight, bias) = (&params[net.layout().weight(l)], &params[net.layout().bias(l)]);
     let fused = layer.activation.fused();
-    dense::forward(d, x, weight, bias, fused, z, a, 1);
+    dense::forward(d, x, weight, bias, fused, z, a, threads);
     if fused.is_none() {
         let size = n * d.m;
         layer.activation.forward(&z[..size], &mut a[..size], d.m);

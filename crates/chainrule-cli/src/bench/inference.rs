@@ -46,13 +46,16 @@ pub fn measure(setting: &Setting) -> Result<Vec<Figure>> {
     let (mut latencies, mut throughputs) = (Vec::new(), Vec::new());
     for (latency, throughput, x, density) in &inputs {
         let operations = operations(*density);
-        let mut one = Predictor::new(&net, &params, 1, *density)?;
-        let (reps, p99) = latency_reps(&mut one, &x[..SINGLES.min(x.len() / SIZES[0]) * SIZES[0]], repeats);
-        let mut figure = Figure::new("W7", latency, 1, "us/sample", reps);
-        let seconds = 1e-6 * figure.median;
-        figure = figure.with_operations(operations, seconds, &setting.peak);
-        figure.p99 = Some(p99);
-        latencies.push(figure);
+        for &threads in &setting.threads {
+            let mut one = Predictor::new(&net, &params, 1, *density)?.with_threads(threads);
+            let (reps, p99) =
+                latency_reps(&mut one, &x[..SINGLES.min(x.len() / SIZES[0]) * SIZES[0]], repeats);
+            let mut figure = Figure::new("W7", latency, threads, "us/sample", reps);
+            let seconds = 1e-6 * figure.median;
+            figure = figure.with_operations(operations, seconds, &setting.peak);
+            figure.p99 = Some(p99);
+            latencies.push(figure);
+        }
         for &threads in &setting.threads {
             let mut many = Predictor::new(&net, &params, BATCH, *density)?.with_threads(threads);
             let figure =
