@@ -188,7 +188,7 @@ impl<'d, T: Real> Trainer<'d, T> {
 
     /// Finds weights that overflowed in a step which changed them in place, without looking at each.
     fn check_weights(&self) -> Result<()> {
-        let check = |l| step::check_finite(&self.net, l, "after the update", &self.params);
+        let check = |l| step::check_finite(&self.net, l, "after the update", &self.params, 1);
         let checked = (0..self.net.layout().layers()).try_for_each(check);
         checked.map_err(|error| located(error, self.progress.step, self.progress.epoch))
     }
@@ -292,7 +292,7 @@ impl<'d, T: Real> Trainer<'d, T> {
                 }
                 net.backward(params, batch.input(), ws, grads);
                 if first.is_none() {
-                    let check = |l| step::check_finite(net, l, "gradient", grads);
+                    let check = |l| step::check_finite(net, l, "gradient", grads, 1);
                     (0..layout.layers()).rev().try_for_each(check)?;
                 }
                 first.get_or_insert(sum);

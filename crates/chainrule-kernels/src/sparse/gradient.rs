@@ -1,10 +1,11 @@
 //! BP4 over lists: the weight gradient of a batch.
 
-use super::{SparseRows, check, parts};
+use super::{SparseRows, check, panels, parts};
 use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel, with_vectors};
 use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
+use pulp::Simd;
 use std::cell::RefCell;
 
 /// A batch's lists turned round: for each input the samples in which it is not zero.
@@ -78,32 +79,61 @@ pub fn weight_gradient(
         let parts = parts(d.m, lists.starts[d.k] as usize, threads);
         let dw = Shared::new(dw);
         pool::run(parts, |part| {
-            for left in pool::share(d.m, PANEL, part, parts).step_by(PANEL) {
+            panels(pool::share(d.m, PANEL, part, parts), |left, two| {
+                let width = PANEL * (1 + usize::from(two));
                 // SAFETY: dw has all panels of k rows, and parts have panels of their own.
-                let panel = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), PANEL * d.k) };
-                gradient_panel(lists, d.m, left, delta, panel);
-            }
+                let dw = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), width * d.k) };
+                pool::with_scratch(d.n * width, |packed| {
+                    gradient_panels(lists, d, left, two, delta, packed, dw)
+                });
+            });
         });
     });
 }
 
 kernel! {
-    fn gradient_panel<'a>(simd, lists: &'a ByInput, m: usize, left: usize, delta: &'a [f32], panel: &'a mut [f32]) {
+    /// dw of one panel, or two, from unit `left` on; `packed` has room for their delta.
+    fn gradient_panels<'a>(simd, lists: &'a ByInput, d: Dims, left: usize, two: bool, delta: &'a [f32], packed: &'a mut [f32], dw: &'a mut [f32]) {
         with_vectors!(S, V, {
-            let whole = left + PANEL <= m;
-            for (i, row) in panel.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-                let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
-                for &(s, value) in lists.list(i) {
-                    let x = simd.splat_f32s(value);
-                    let delta = &delta[s as usize * m + left..];
-                    let delta: Panel<S, V> =
-                        if whole { panel::load(simd, delta) } else { panel::load_part(simd, &delta[..m - left]) };
-                    for (sum, delta) in sums.iter_mut().zip(delta) {
-                        *sum = mul_add(simd, x, delta, *sum);
-                    }
-                }
-                panel::store::<S, V>(row, sums);
+            if two {
+                sum_panels::<S, V, 2>(simd, lists, d, left, delta, packed.as_chunks_mut().0.as_chunks_mut().0, dw);
+            } else {
+                sum_panels::<S, V, 1>(simd, lists, d, left, delta, packed.as_chunks_mut().0.as_chunks_mut().0, dw);
             }
         });
+    }
+}
+
+/// P panels side by side, as many chains of sums. Their delta is packed first: in rows of m its panels may all lie in a few
+/// sets of the first cache level.
+#[inline(always)]
+fn sum_panels<S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    lists: &ByInput,
+    d: Dims,
+    left: usize,
+    delta: &[f32],
+    packed: &mut [[[f32; PANEL]; P]],
+    dw: &mut [f32],
+) {
+    for (packed, delta) in packed.iter_mut().zip(delta.chunks_exact(d.m)) {
+        for (packed, delta) in packed.iter_mut().zip(delta[left..].chunks(PANEL)) {
+            panel::store::<S, V>(packed, panel::load_part(simd, delta));
+        }
+    }
+    for i in 0..d.k {
+        let mut sums: [Panel<S, V>; P] = [[simd.splat_f32s(0.0); V]; P];
+        for &(s, value) in lists.list(i) {
+            let x = simd.splat_f32s(value);
+            for (sums, delta) in sums.iter_mut().zip(&packed[s as usize]) {
+                let delta: Panel<S, V> = panel::load(simd, delta);
+                for (sum, delta) in sums.iter_mut().zip(delta) {
+                    *sum = mul_add(simd, x, delta, *sum);
+                }
+            }
+        }
+        for (p, sums) in sums.into_iter().enumerate() {
+            panel::store::<S, V>(&mut dw[(p * d.k + i) * PANEL..], sums);
+        }
     }
 }
