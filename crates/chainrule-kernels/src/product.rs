@@ -20,6 +20,7 @@
 
 use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
+use crate::memory;
 use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
@@ -235,18 +236,26 @@ struct Steps {
 fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     job: &Job,
-    a: Matrix,
+    a_whole: Matrix,
     b: Matrix,
     scratch: &mut [f32],
 ) {
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
-    for left in job.columns.clone().step_by(COLUMNS) {
-        let right = (left + COLUMNS).min(job.columns.end);
+    // Sums that are stored by columns are turned round number by number: better once, at their end, than for every block.
+    let column_block = match (job.lies, a_whole) {
+        (Lies::Columns(_), Matrix::Panels(..)) => {
+            (INNER * COLUMNS / job.inner.max(1) / 32 * 32).clamp(128, COLUMNS)
+        }
+        _ => COLUMNS,
+    };
+    let inner_block = INNER * COLUMNS / column_block;
+    for left in job.columns.clone().step_by(column_block) {
+        let right = (left + column_block).min(job.columns.end);
         let mut from = 0;
         loop {
-            let to = (from + INNER).min(job.inner);
+            let to = (from + inner_block).min(job.inner);
             let k = to - from;
             // b as panels: the whole matrix where it lies, or a packed copy of this block.
             let (panels, height) = match b {
@@ -259,7 +268,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
             let mut i = job.rows.start;
             while i < job.rows.end {
                 let rows = ROWS.min(job.rows.end - i);
-                let (a, steps) = match a {
+                let (a, steps) = match a_whole {
                     Matrix::Rows(data, width) => {
                         (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 })
                     }
@@ -290,6 +299,18 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                         last: to == job.inner,
                     };
                     begin(job, &at, width, tile);
+                    if at.last {
+                        ask_for_place(job, &at);
+                    }
+                    if let Matrix::Panels(data, height) = a_whole {
+                        // The next rows of a, a share with each tile: they lie where no processor looks ahead.
+                        let (tile, tiles) = ((j - left) / width, (right - left).div_ceil(width));
+                        let panels = k.div_ceil(PANEL);
+                        for panel in panels * tile / tiles..panels * (tile + 1) / tiles {
+                            let at = height * (from + panel * PANEL) + (i + rows) * PANEL;
+                            memory::prefetch(&data[at.min(data.len())..(at + rows * PANEL).min(data.len())]);
+                        }
+                    }
                     let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
                     // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.
@@ -413,6 +434,28 @@ pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
             Start::Zero => row.fill(0.0),
             Start::Bias([one]) => row[..at.columns].fill(*one),
             Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
+        }
+    }
+}
+
+/// Asks for what [`end`] will read and change of c, while the tile is computed.
+#[inline(always)]
+fn ask_for_place(job: &Job, at: &Place) {
+    let (lines, numbers) = match job.lies {
+        Lies::Rows(_) => (at.rows, at.columns),
+        Lies::Columns(_) => (at.columns, at.rows),
+        Lies::Panels(_) => (at.columns.div_ceil(PANEL), at.rows * PANEL),
+    };
+    for line in 0..lines {
+        let offset = match job.lies {
+            Lies::Rows(_) => job.at(at.i + line, at.j),
+            Lies::Columns(_) => job.at(at.i, at.j + line),
+            Lies::Panels(_) => job.at(at.i, at.j + line * PANEL),
+        };
+        // SAFETY: this line of the tile lies in this thread's block of c.
+        memory::prefetch(unsafe { std::slice::from_raw_parts(job.c.get().add(offset), numbers) });
+        if let End::TimesDerivative(_, a) = job.finish {
+            memory::prefetch(&a[offset..offset + numbers]);
         }
     }
 }
@@ -559,11 +602,14 @@ pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &
             }
         }
         Lies::Columns(_) => {
-            let mut column = [0.0f32; 32];
-            for j in 0..at.columns {
-                for (i, value) in column[..at.rows].iter_mut().enumerate() {
-                    *value = tile[i * width + j];
+            // All columns first: a vector that is read soon after its numbers were written waits for them.
+            let mut turned = [[0.0f32; 32]; 32];
+            for (i, row) in tile.chunks_exact(width).take(at.rows).enumerate() {
+                for (column, &value) in turned.iter_mut().zip(row) {
+                    column[i] = value;
                 }
+            }
+            for (j, column) in turned[..at.columns].iter().enumerate() {
                 // SAFETY: this column's numbers from row i on lie side by side in this thread's block of c.
                 unsafe { end_row(simd, job, finish, job.at(at.i, at.j + j), &column[..at.rows]) };
             }

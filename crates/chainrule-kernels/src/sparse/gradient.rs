@@ -84,7 +84,7 @@ pub fn weight_gradient(
                 // SAFETY: dw has all panels of k rows, and parts have panels of their own.
                 let dw = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), width * d.k) };
                 pool::with_scratch(d.n * width, |packed| {
-                    gradient_panels(lists, d, left, two, delta, packed, dw)
+                    gradient_panels(lists, d, left, two, delta, packed, dw);
                 });
             });
         });
