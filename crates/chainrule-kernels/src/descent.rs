@@ -18,6 +18,7 @@ mod layers;
 mod narrow;
 mod output;
 mod pace;
+mod update;
 
 pub use output::{Loss, Targets};
 
@@ -276,8 +277,8 @@ kernel! {
                 }
                 // SAFETY: as above.
                 unsafe {
-                    layers::first_update::<S, V>(simd, &step, units);
-                    layers::update_rest::<S, V>(simd, &step);
+                    update::first_update::<S, V>(simd, &step, units);
+                    update::update_rest::<S, V>(simd, &step);
                 }
             }
             loss_sums.len()
@@ -322,7 +323,7 @@ kernel! {
             // SAFETY: `run` has checked every size; parts have units of their own, whole panels.
             unsafe {
                 if let Some(step) = update {
-                    layers::first_update::<S, V>(simd, &step, units.clone());
+                    update::first_update::<S, V>(simd, &step, units.clone());
                 }
                 if let Some(step) = forward {
                     layers::first_forward::<S, V>(simd, &step, units);
@@ -342,6 +343,6 @@ kernel! {
 kernel! {
     fn update_rest<'a>(simd, step: Step<'a>) {
         // SAFETY: `run` has checked every size; only the caller's thread runs now.
-        with_vectors!(S, V, { unsafe { layers::update_rest::<S, V>(simd, &step) } });
+        with_vectors!(S, V, { unsafe { update::update_rest::<S, V>(simd, &step) } });
     }
 }

@@ -211,15 +211,15 @@ fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
     }
     let Ok(mut caller) = pool.busy.try_lock() else { return alone() };
     let start = Instant::now();
-    if caller.alone_until.is_some_and(|until| start < until) {
-        return alone();
-    }
     let asleep = pool.sleeping.load(Ordering::Relaxed) > 0;
+    let mut rests = caller.alone_until.is_some_and(|until| start < until);
     if short && asleep {
         let before = caller.found_asleep.replace(start);
-        if before.is_none_or(|before| start - before > STREAM) {
-            return alone();
-        }
+        rests |= before.is_none_or(|before| start - before > STREAM);
+    }
+    if rests {
+        drop(caller); // a panic would poison it, and no later call get the helpers
+        return alone();
     }
     let erased: *const (dyn Fn(usize) + Sync + '_) = &raw const work;
     // SAFETY: only the lifetime changes. The pointer is used between here and the end of the wait below, where `work`
@@ -251,7 +251,7 @@ fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
     }
     IN_POOL.set(false);
     if pool.panicked.swap(false, Ordering::Relaxed) {
-        drop(caller); // unwinding would poison it, and no later call get the helpers
+        drop(caller); // as above
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
 }

@@ -1,0 +1,194 @@
+//! The update of a step: BP3 and BP4, subtracted where the parameters lie.
+//!
+//! Pointers and rows as in [`super::layers`].
+
+use super::Step;
+use super::layers::{load, row, store};
+use crate::dense::PANEL;
+use crate::panel::Panel;
+use crate::simd::mul_add;
+use crate::sparse::{self, add_to_rows, scaled};
+use pulp::Simd;
+use std::ops::Range;
+
+/// w -= rate x^T delta for `units` of the first layer, sample by sample over its nonzero inputs; its biases, too.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread uses these units.
+#[inline(always)]
+pub(super) unsafe fn first_update<S: Simd, const V: usize>(simd: S, step: &Step, units: Range<usize>) {
+    let layer = &step.layers[0];
+    if layer.train_weights {
+        sparse::panels(
+            units.clone(),
+            #[inline(always)]
+            |left, two| {
+                // SAFETY: panels of W have `inputs` rows; row s of delta is one of the batch.
+                unsafe {
+                    let w = step.params.get().add(layer.weight + left * layer.inputs);
+                    if step.keep != 1.0 {
+                        let width = PANEL * (1 + usize::from(two));
+                        let panels = std::slice::from_raw_parts_mut(w, width * layer.inputs);
+                        for w in S::as_mut_simd_f32s(panels).0 {
+                            *w = simd.mul_f32s(*w, simd.splat_f32s(step.keep));
+                        }
+                    }
+                    for (s, &sample) in step.samples.iter().enumerate() {
+                        let delta = step.delta.get().add(row(step, 0, s) + left);
+                        let by = scaled::<S, V>(simd, -step.rate, load(simd, delta));
+                        if two {
+                            let right = scaled::<S, V>(simd, -step.rate, load(simd, delta.add(PANEL)));
+                            add_to_rows(simd, step.rows, sample, w, [by, right]);
+                        } else {
+                            add_to_rows(simd, step.rows, sample, w, [by]);
+                        }
+                    }
+                }
+            },
+        );
+    }
+    // A shared bias is everybody's: another thread may already read it for the next batch. See [`update_rest`].
+    if !shares_bias(step, 0) {
+        // SAFETY: as above.
+        unsafe { update_bias::<S, V>(simd, step, 0, units) };
+    }
+}
+
+/// Whether the units of layer `l` have one bias in common.
+#[inline(always)]
+fn shares_bias(step: &Step, l: usize) -> bool {
+    step.layers[l].bias.len() == 1 && step.layers[l].units > 1
+}
+
+/// b -= rate * the sum of delta over the batch, for `units` of layer `l` (all of them, if they share a bias): BP3.
+///
+/// # Safety
+/// No other thread uses these units.
+#[inline(always)]
+unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, units: Range<usize>) {
+    let layer = &step.layers[l];
+    let n = step.samples.len();
+    if !layer.train_bias || layer.bias.is_empty() {
+        return;
+    }
+    // SAFETY: rows of delta(l) and the biases, as `run` has checked.
+    unsafe {
+        if shares_bias(step, l) {
+            let of_row = |s| std::slice::from_raw_parts(step.delta.get().add(row(step, l, s)), layer.units);
+            let sum: f32 = (0..n).flat_map(of_row).sum();
+            *step.params.get().add(layer.bias.start) -= step.rate * sum;
+            return;
+        }
+        for left in units.step_by(PANEL) {
+            let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
+            for s in 0..n {
+                let delta: Panel<S, V> = load(simd, step.delta.get().add(row(step, l, s) + left));
+                for (sum, delta) in sums.iter_mut().zip(delta) {
+                    *sum = simd.add_f32s(*sum, delta);
+                }
+            }
+            // Biases are padded like rows, and delta is 0 there.
+            let at = step.params.get().add(layer.bias.start + left);
+            let mut bias: Panel<S, V> = load(simd, at);
+            for (b, sum) in bias.iter_mut().zip(sums) {
+                *b = mul_add(simd, simd.splat_f32s(-step.rate), sum, *b);
+            }
+            store::<S, V>(at, bias);
+        }
+    }
+}
+
+/// The update of all layers but the first: W, W by outputs, b; of the first layer a shared bias.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread runs.
+#[inline(always)]
+pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) {
+    if shares_bias(step, 0) {
+        // SAFETY: the caller's promise.
+        unsafe { update_bias::<S, V>(simd, step, 0, 0..step.layers[0].units) };
+    }
+    for l in 1..step.layers.len() {
+        let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
+        // SAFETY: rows of a(l-1) and delta(l), W and W by outputs, as `run` has checked.
+        unsafe {
+            if layer.train_weights {
+                let x = (step.a.get().add(step.at[l - 1]).cast_const(), below.width());
+                let delta = (step.delta.get().add(step.at[l]).cast_const(), layer.width());
+                let w = step.params.get().add(layer.weight);
+                update::<S, V>(simd, step, (layer.inputs, layer.units), x, delta, w);
+                let turned = step.turned.get().add(step.turned_at[l]);
+                update::<S, V>(simd, step, (layer.units, layer.inputs), delta, x, turned);
+            }
+            update_bias::<S, V>(simd, step, l, 0..layer.units);
+        }
+    }
+}
+
+/// w(i) = keep w(i) - rate * sum over samples of x(s, i) d(s), for panels of k rows and m units; rows of x and d as (start,
+/// distance).
+///
+/// # Safety
+/// `x` is readable for k numbers of n rows, `d` for m of n padded rows, `w` is writable for the panels.
+#[inline(always)]
+unsafe fn update<S: Simd, const V: usize>(
+    simd: S,
+    step: &Step,
+    (k, m): (usize, usize),
+    x: (*const f32, usize),
+    d: (*const f32, usize),
+    w: *mut f32,
+) {
+    for left in (0..m).step_by(PANEL) {
+        // SAFETY (all): the caller's promise.
+        unsafe {
+            let (d, w) = ((d.0.add(left), d.1), w.add(left * k));
+            let mut i = 0;
+            while i + 4 <= k {
+                update_rows::<S, V, 4>(simd, step, (x.0.add(i), x.1), d, w.add(i * PANEL));
+                i += 4;
+            }
+            while i < k {
+                update_rows::<S, V, 1>(simd, step, (x.0.add(i), x.1), d, w.add(i * PANEL));
+                i += 1;
+            }
+        }
+    }
+}
+
+/// [`update`] of R rows of a panel: each d is read once for all of them.
+///
+/// # Safety
+/// As [`update`].
+#[inline(always)]
+unsafe fn update_rows<S: Simd, const V: usize, const R: usize>(
+    simd: S,
+    step: &Step,
+    x: (*const f32, usize),
+    d: (*const f32, usize),
+    w: *mut f32,
+) {
+    let (rate, keep) = (simd.splat_f32s(-step.rate), simd.splat_f32s(step.keep));
+    let mut sums: [Panel<S, V>; R] = [[simd.splat_f32s(0.0); V]; R];
+    for s in 0..step.samples.len() {
+        // SAFETY: the caller's promise.
+        let d: Panel<S, V> = unsafe { load(simd, d.0.add(s * d.1)) };
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: as above.
+            let x = simd.splat_f32s(unsafe { *x.0.add(s * x.1 + i) });
+            for (sum, d) in sums.iter_mut().zip(d) {
+                *sum = mul_add(simd, x, d, *sum);
+            }
+        }
+    }
+    for (i, sums) in sums.into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe {
+            let mut row: Panel<S, V> = load(simd, w.add(i * PANEL));
+            for (w, sum) in row.iter_mut().zip(sums) {
+                *w = mul_add(simd, rate, sum, simd.mul_f32s(keep, *w));
+            }
+            store::<S, V>(w.add(i * PANEL), row);
+        }
+    }
+}

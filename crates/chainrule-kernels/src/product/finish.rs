@@ -1,0 +1,180 @@
+//! A tile before and after its sums: what they start from, and what becomes of them.
+
+use super::{End, Job, Lies, Place, Start};
+use crate::dense::PANEL;
+use crate::memory;
+use crate::simd::mul_add;
+use pulp::Simd;
+
+impl Job<'_> {
+    /// Where c(i, j) lies.
+    #[inline(always)]
+    fn at(&self, i: usize, j: usize) -> usize {
+        match self.lies {
+            Lies::Rows(width) => i * width + j,
+            Lies::Columns(height) => j * height + i,
+            Lies::Panels(height) => j / PANEL * PANEL * height + i * PANEL + j % PANEL,
+        }
+    }
+}
+
+/// Fills the tile with the values that its sums go on from.
+#[inline(always)]
+pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
+    for i in 0..at.rows {
+        let row = &mut tile[i * width..(i + 1) * width];
+        row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
+        if !at.first {
+            for (piece, sums) in row[..at.columns].chunks_mut(PANEL).enumerate() {
+                let j = at.j + piece * PANEL;
+                // SAFETY: (i, j..) lies in this thread's block of c, which `each_part` has checked.
+                unsafe { resume(job, at.i + i, j, sums) };
+            }
+            continue;
+        }
+        match job.start {
+            Start::Zero => row.fill(0.0),
+            Start::Bias([one]) => row[..at.columns].fill(*one),
+            Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
+        }
+    }
+}
+
+/// Asks for what [`end`] will read and change of c, while the tile is computed.
+#[inline(always)]
+pub(super) fn ask_for_place(job: &Job, at: &Place) {
+    let (lines, numbers) = match job.lies {
+        Lies::Rows(_) => (at.rows, at.columns),
+        Lies::Columns(_) => (at.columns, at.rows),
+        Lies::Panels(_) => (at.columns.div_ceil(PANEL), at.rows * PANEL - at.j % PANEL),
+    };
+    for line in 0..lines {
+        let offset = match job.lies {
+            Lies::Rows(_) => job.at(at.i + line, at.j),
+            Lies::Columns(_) => job.at(at.i, at.j + line),
+            Lies::Panels(_) => job.at(at.i, at.j + line * PANEL),
+        };
+        // SAFETY: this line of the tile lies in this thread's block of c.
+        memory::prefetch(unsafe { std::slice::from_raw_parts(job.c.get().add(offset), numbers) });
+        if let End::TimesDerivative(_, a) = job.finish {
+            memory::prefetch(&a[offset..offset + numbers]);
+        }
+    }
+}
+
+/// Reads c(i, j ..) within a panel.
+///
+/// # Safety
+/// They lie in this thread's block of c.
+#[inline(always)]
+unsafe fn resume(job: &Job, i: usize, j: usize, sums: &mut [f32]) {
+    let step = if let Lies::Columns(height) = job.lies { height } else { 1 };
+    // SAFETY: the caller's promise; a panel's numbers lie side by side, or a column apart.
+    unsafe {
+        let c = job.c.get().add(job.at(i, j));
+        if let (Ok(sums), 1) = (<&mut [f32; PANEL]>::try_from(&mut *sums), step) {
+            *sums = *c.cast::<[f32; PANEL]>(); // of known length: no call
+            return;
+        }
+        for (at, sum) in sums.iter_mut().enumerate() {
+            *sum = *c.add(at * step);
+        }
+    }
+}
+
+/// Moves a tile's sums to c, by `finish` if they are complete.
+#[inline(always)]
+pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
+    let finish = if at.last { job.finish } else { End::Store };
+    match job.lies {
+        Lies::Rows(_) => {
+            for i in 0..at.rows {
+                let row = &tile[i * width..i * width + at.columns];
+                let offset = job.at(at.i + i, at.j);
+                // SAFETY: this row's numbers from column j on lie side by side in this thread's block of c.
+                unsafe {
+                    match <&[f32; 32]>::try_from(row) {
+                        Ok(row) => end_row(simd, job, finish, offset, row), // of known length: copied without a call
+                        Err(_) => end_row(simd, job, finish, offset, row),
+                    }
+                }
+            }
+        }
+        Lies::Panels(_) => {
+            let piece = width.min(PANEL);
+            for i in 0..at.rows {
+                for j in (0..at.columns).step_by(piece) {
+                    let row = &tile[i * width + j..i * width + j + piece];
+                    // SAFETY: a piece ends within its panel, padding included, which is this thread's.
+                    unsafe { end_row(simd, job, finish, job.at(at.i + i, at.j + j), row) };
+                }
+            }
+        }
+        Lies::Columns(_) => {
+            // All columns first: a vector that is read soon after its numbers were written waits for them.
+            let mut turned = [[0.0f32; 32]; 32];
+            for (i, row) in tile.chunks_exact(width).take(at.rows).enumerate() {
+                for (column, &value) in turned.iter_mut().zip(row) {
+                    column[i] = value;
+                }
+            }
+            for (j, column) in turned[..at.columns].iter().enumerate() {
+                // SAFETY: this column's numbers from row i on lie side by side in this thread's block of c.
+                unsafe { end_row(simd, job, finish, job.at(at.i, at.j + j), &column[..at.rows]) };
+            }
+        }
+    }
+}
+
+/// Writes sums that lie side by side to c from `offset` on.
+///
+/// # Safety
+/// `offset .. offset + sums.len()` lies in this thread's block of c.
+#[inline(always)]
+unsafe fn end_row<S: Simd>(simd: S, job: &Job, finish: End, offset: usize, sums: &[f32]) {
+    let n = sums.len();
+    // SAFETY: the caller's promise; no other thread touches this block while the call runs.
+    let c = unsafe { std::slice::from_raw_parts_mut(job.c.get().add(offset), n) };
+    let (sums, sums_tail) = S::as_simd_f32s(sums);
+    let (c, c_tail) = S::as_mut_simd_f32s(c);
+    match finish {
+        End::Store => {
+            c.copy_from_slice(sums);
+            c_tail.copy_from_slice(sums_tail);
+        }
+        End::Activate(f, other) => {
+            c.copy_from_slice(sums);
+            c_tail.copy_from_slice(sums_tail);
+            // SAFETY: `a` has the length of c and lies as it does (checked by `multiply`), so this block is this thread's too.
+            let a = unsafe { std::slice::from_raw_parts_mut(other.get().add(offset), n) };
+            let (a, a_tail) = S::as_mut_simd_f32s(a);
+            for (a, &z) in a.iter_mut().zip(sums) {
+                *a = f.value(simd, z);
+            }
+            if !a_tail.is_empty() {
+                simd.partial_store_f32s(a_tail, f.value(simd, simd.partial_load_f32s(sums_tail)));
+            }
+        }
+        End::TimesDerivative(f, a) => {
+            let (a, a_tail) = S::as_simd_f32s(&a[offset..offset + n]);
+            for ((c, &s), &a) in c.iter_mut().zip(sums).zip(a) {
+                *c = f.times_derivative(simd, a, s);
+            }
+            if !a_tail.is_empty() {
+                let (a, s) = (simd.partial_load_f32s(a_tail), simd.partial_load_f32s(sums_tail));
+                simd.partial_store_f32s(c_tail, f.times_derivative(simd, a, s));
+            }
+        }
+        End::Descend(rate) => {
+            let rate = simd.splat_f32s(-rate);
+            for (c, &s) in c.iter_mut().zip(sums) {
+                *c = mul_add(simd, rate, s, *c);
+            }
+            if !c_tail.is_empty() {
+                let s = simd.partial_load_f32s(sums_tail);
+                let old = simd.partial_load_f32s(c_tail);
+                simd.partial_store_f32s(c_tail, mul_add(simd, rate, s, old));
+            }
+        }
+    }
+}

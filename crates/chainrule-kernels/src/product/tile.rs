@@ -1,0 +1,107 @@
+//! The innermost loop: a tile of c in registers.
+
+use crate::dense::PANEL;
+use crate::simd::mul_add;
+use pulp::Simd;
+
+/// Numbers of one tile row of a: where row 0, index 0 lies, the distances to the next row and the next index, and what is
+/// left out after 16 indices.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    pub row: usize,
+    pub index: usize,
+    pub jump: usize,
+}
+
+/// The products of a tile of `rows` rows: whole tiles at once, the last rows in smaller ones.
+///
+/// # Safety
+/// As [`tile`], for `rows` rows.
+#[inline(always)]
+pub(super) unsafe fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    k: usize,
+    rows: usize,
+    (a, steps): (&[f32], Steps),
+    (b, panel): (&[f32], usize),
+    sums: &mut [f32],
+) {
+    let width = VECTORS * S::F32_LANES;
+    let mut i = 0;
+    macro_rules! rows {
+        ($n:literal) => {
+            while rows - i >= $n {
+                // SAFETY: rows i.. of a and of the tile, of which at least as many are left as the callee takes.
+                unsafe {
+                    let a = a.as_ptr().add(i * steps.row);
+                    tile::<S, $n, VECTORS>(simd, k, a, steps, b.as_ptr(), panel, sums.as_mut_ptr().add(i * width));
+                }
+                i += $n;
+            }
+        };
+    }
+    if ROWS >= 14 {
+        rows!(14);
+        rows!(8);
+    }
+    if ROWS >= 6 {
+        rows!(6);
+    }
+    rows!(4);
+    rows!(2);
+    rows!(1);
+}
+
+/// The innermost loop: ROWS x VECTORS sums in registers.
+///
+/// # Safety
+/// `a` is readable at `i * steps.row + p * steps.index + p / 16 * steps.jump` for i < ROWS and p < k, `b` for k rows of 16
+/// numbers in every panel, `panel` apart, that the vectors lie in, and `sums` for ROWS rows of VECTORS vectors.
+#[inline(always)]
+unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    k: usize,
+    a: *const f32,
+    steps: Steps,
+    b: *const f32,
+    panel: usize,
+    sums: *mut f32,
+) {
+    let lanes = S::F32_LANES;
+    let mut acc = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+    // SAFETY (all of this function): offsets within the bounds that the caller promises; vectors are read unaligned, and
+    // pointers that step beyond the last index are not read.
+    unsafe {
+        for (i, row) in acc.iter_mut().enumerate() {
+            for (v, acc) in row.iter_mut().enumerate() {
+                *acc = sums.add((i * VECTORS + v) * lanes).cast::<S::f32s>().read_unaligned();
+            }
+        }
+        let (mut a, mut b, mut left) = (a, b, k);
+        while left > 0 {
+            let chunk = left.min(if steps.jump == 0 { left } else { PANEL });
+            for _ in 0..chunk {
+                let mut bs = [simd.splat_f32s(0.0); VECTORS];
+                for (v, to) in bs.iter_mut().enumerate() {
+                    let offset = v * lanes / PANEL * panel + v * lanes % PANEL;
+                    *to = b.add(offset).cast::<S::f32s>().read_unaligned();
+                }
+                for (i, row) in acc.iter_mut().enumerate() {
+                    let x = simd.splat_f32s(*a.add(i * steps.row));
+                    for (acc, &b) in row.iter_mut().zip(&bs) {
+                        *acc = mul_add(simd, x, b, *acc);
+                    }
+                }
+                a = a.wrapping_add(steps.index);
+                b = b.wrapping_add(PANEL);
+            }
+            a = a.wrapping_add(steps.jump);
+            left -= chunk;
+        }
+        for (i, row) in acc.iter().enumerate() {
+            for (v, acc) in row.iter().enumerate() {
+                sums.add((i * VECTORS + v) * lanes).cast::<S::f32s>().write_unaligned(*acc);
+            }
+        }
+    }
+}
