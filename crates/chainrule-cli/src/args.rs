@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::explain::args::ExplainArgs;
 use crate::flags::RunFlags;
+use crate::fool::args::FoolArgs;
 
 /// Trains fully-connected networks on a CPU, and shows its work.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Write out an update with every number: forward, loss, the four equations, the new weights
     Explain(ExplainArgs),
+    /// Change inputs a little so that the network answers wrongly, and see how little it takes
+    Fool(FoolArgs),
     /// Check the gradients of a recipe or model against finite differences
     Check(CheckArgs),
     /// Train with every combination of settings, side by side, and say why one fails

@@ -94,7 +94,7 @@ fn measured<T: Real>(model: &Model, data: &Dataset, threads: usize) -> Measured 
 }
 
 /// The outputs must be as many as the targets: data known by name is not read by the model's columns.
-fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
+pub fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
     let outputs = model.network.spec().outputs();
     let (expected, what) = match (model.info.target_coding, data.targets()) {
         (TargetCoding::OneHot, Targets::Classes { names, .. }) => (names.len(), "class"),

@@ -21,7 +21,7 @@ use crate::watch::say;
 const CHUNK: usize = 1024;
 
 /// How outputs answer a question.
-enum Answer {
+pub enum Answer {
     /// With a class and a figure for each of these.
     Class(Vec<String>),
     /// With a number for each of these.
@@ -101,7 +101,7 @@ fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, outputs: &[T]) -> R
 }
 
 /// What the outputs of a model stand for.
-fn answer(model: &Model) -> Answer {
+pub fn answer(model: &Model) -> Answer {
     let (info, outputs) = (&model.info, model.network.spec().outputs());
     let classes = &info.classes;
     let is_class = match info.target_coding {

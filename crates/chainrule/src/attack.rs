@@ -4,6 +4,7 @@
 //!   raises the loss (Goodfellow, Shlens, Szegedy, "Explaining and Harnessing Adversarial Examples", 2014, section 4).
 //! - *Iterated*: several smaller such steps, each with the gradient where the one before arrived, kept within epsilon of x
 //!   (Kurakin, Goodfellow, Bengio, "Adversarial Examples in the Physical World", 2016, section 2.2: the basic iterative method).
+//! - *Random signs*: x' = x ± epsilon by the toss of a coin. As large as the first, and blind: what size alone does.
 //! - Towards a class: the loss of the wanted class is lowered instead, x' = x - epsilon sign(dE/dx) (the same, section 2.3).
 //!
 //! Dimensions: n samples, `inputs` numbers each.
@@ -15,6 +16,8 @@ use crate::input_gradient::input_gradient;
 use crate::loss::sign;
 use crate::metrics;
 use crate::network::{Network, Workspace};
+use crate::rng::{self, Stream};
+use rand::RngExt;
 use std::ops::Range;
 
 /// Steps of the iterated method unless said otherwise.
@@ -40,6 +43,11 @@ pub enum Method {
         /// How far an input moves in each; 2.5 epsilon / steps if not given, so that a step in vain can be made good
         /// (Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", 2017, appendix).
         step_size: Option<f64>,
+    },
+    /// One step of epsilon, without a look at the network.
+    Random {
+        /// Of the coin.
+        seed: u64,
     },
 }
 
@@ -77,9 +85,9 @@ impl Limits {
 
 impl Method {
     /// The number of steps and how far each goes.
-    fn steps(self, epsilon: f64) -> (usize, f64) {
+    pub fn steps(self, epsilon: f64) -> (usize, f64) {
         match self {
-            Self::Fgsm => (1, epsilon),
+            Self::Fgsm | Self::Random { .. } => (1, epsilon),
             Self::Iterated { steps, step_size } => {
                 (steps, step_size.unwrap_or(2.5 * epsilon / steps.max(1) as f64))
             }
@@ -127,7 +135,13 @@ impl<'a, T: Real> Attacker<'a, T> {
         let (steps, step) = method.steps(epsilon);
         let step = T::from_f64(if aim == Aim::Away { step } else { -step });
         for _ in 0..steps {
-            input_gradient(self.net, self.params, batch, &mut self.ws, &mut self.dx[..size]);
+            let dx = &mut self.dx[..size];
+            if let Method::Random { seed } = method {
+                let mut coin = rng::stream(seed, Stream::Attack);
+                dx.fill_with(|| T::from_f64(if coin.random() { 1.0 } else { -1.0 }));
+            } else {
+                input_gradient(self.net, self.params, batch, &mut self.ws, dx);
+            }
             let bounds = self.low.iter().zip(&self.high);
             for ((x, &dx), (&low, &high)) in batch.x_mut().iter_mut().zip(&self.dx).zip(bounds) {
                 let moved = *x + step * sign(dx);
@@ -199,6 +213,10 @@ impl<'a, T: Real> Attacker<'a, T> {
         epsilon: f64,
     ) -> usize {
         let labels = &data.labels().expect("classes as targets")[samples.clone()];
+        let method = match method {
+            Method::Random { seed } => Method::Random { seed: seed.wrapping_add(samples.start as u64) },
+            method => method,
+        };
         batch.gather(data, coding, &[], samples);
         if epsilon > 0.0 {
             self.attack(batch, Aim::Away, method, epsilon);

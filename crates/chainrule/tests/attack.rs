@@ -111,7 +111,8 @@ fn promises_hold<T: Real>(slack: f64) {
     limits.fixed[2] = true;
     let mut attacker = Attacker::new(&net, &params, &limits, 200);
     let mut rates = Vec::new();
-    for method in [Method::Fgsm, ITERATED, Method::Iterated { steps: 3, step_size: Some(1.0) }] {
+    let far = Method::Iterated { steps: 3, step_size: Some(1.0) };
+    for method in [Method::Fgsm, ITERATED, far, Method::Random { seed: 1 }] {
         for epsilon in [0.0, 0.1, 0.3, 10.0] {
             let (before, mut batch) = (gathered::<T>(&data), gathered::<T>(&data));
             attacker.attack(&mut batch, Aim::Away, method, epsilon);
@@ -122,13 +123,13 @@ fn promises_hold<T: Real>(slack: f64) {
                 assert!(i % 6 != 2 || moved == x, "a fixed input moved");
             }
             let mut batch = Batch::new(&data, 3, 200);
-            let correct =
-                attacker.correct(&mut batch, &data, TargetCoding::OneHot, 0..200, method, epsilon);
+            let correct = attacker.correct(&mut batch, &data, TargetCoding::OneHot, 0..200, method, epsilon);
             rates.push(correct as f64 / 200.0);
         }
     }
     assert!(rates[0] >= 0.95 && rates[0] == rates[4] && rates[0] == rates[8], "clean: {rates:?}");
     assert!(rates[2] <= rates[0] - 0.1 && rates[6] <= rates[2], "an attack must succeed: {rates:?}");
+    assert!(rates[14] >= rates[2] + 0.1, "random signs must do less: {rates:?}");
 }
 
 #[test]
