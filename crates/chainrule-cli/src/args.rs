@@ -116,6 +116,13 @@ pub struct PredictArgs {
     /// JSON lines: the same as --format jsonl
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Only these samples, from 0
+    #[arg(long, value_name = "I[,I…]", value_delimiter = ',')]
+    pub sample: Vec<usize>,
+    /// Also write dE/dx, how each input moves the loss with the true class (without targets: with the class answered): to
+    /// a PNG file, a CSV file, or a folder, which gets a PNG for each sample
+    #[arg(long, value_name = "FILE | DIR")]
+    pub saliency: Option<PathBuf>,
     /// A folder that holds mnist/ [env: CHAINRULE_DATA]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

@@ -3,8 +3,8 @@
 pub mod args;
 mod curve;
 mod one;
-mod sample;
-mod unit;
+pub mod sample;
+pub mod unit;
 
 use anyhow::{Result, anyhow};
 use chainrule::attack::Method;

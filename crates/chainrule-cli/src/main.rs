@@ -32,6 +32,7 @@ mod diagnosis;
 mod finish;
 mod report;
 mod run_folder;
+mod saliency;
 mod watch;
 
 use std::io::Write;

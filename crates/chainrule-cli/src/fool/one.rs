@@ -13,6 +13,7 @@ use super::sample::{check_index, check_loss, classes, one_class, own_target};
 use super::unit::Unit;
 use crate::Usage;
 use crate::eval::source_options;
+use crate::predict::answer_names;
 use crate::terminal::list;
 
 mod files;
@@ -29,6 +30,8 @@ pub struct Outcome {
     pub sample: usize,
     /// None if the model answers with numbers.
     pub classes: Option<Vec<String>>,
+    /// What the outputs are called.
+    pub names: Vec<String>,
     /// The class of the sample, if the data has one.
     pub truth: Option<usize>,
     /// The class asked for.
@@ -132,6 +135,7 @@ fn attack(
         data: data.name().into(),
         shape: data.shape().to_vec(),
         sample,
+        names: answer_names(model),
         truth,
         target,
         method,

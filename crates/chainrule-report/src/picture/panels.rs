@@ -29,12 +29,14 @@ const BAR: usize = 14;
 const BAR_COLOUR: Colour = [86, 125, 170];
 /// Sides of a bitmap on the page: of a few, and of each of many.
 const SIDES: [usize; 2] = [256, 128];
+/// So many panels are few.
+const FEW: usize = 6;
 
 /// The panels in rows, as a PNG. Each value of a bitmap is a square of whole pixels.
 ///
 /// No panels at all give an empty page.
 pub fn panels(rows: &[Vec<Panel>]) -> Vec<u8> {
-    let side = SIDES[usize::from(rows.len() > 2)];
+    let side = SIDES[usize::from(rows.iter().map(Vec::len).sum::<usize>() > FEW)];
     let widths: Vec<usize> = {
         let most = rows.iter().map(Vec::len).max().unwrap_or(0);
         let of_column =
@@ -71,9 +73,7 @@ impl Panel {
 
     fn width(&self, side: usize) -> usize {
         let words = [&self.title, &self.note].map(|words| text_width(words, LETTER));
-        let [low, middle, high] = self.scale().map(|words| text_width(&words, LETTER) + 4 * LETTER);
-        let scale = if self.palette == Palette::Diverging { low + middle + high } else { 0 };
-        words[0].max(words[1]).max(self.picture(side).1).max(scale)
+        words[0].max(words[1]).max(self.picture(side).1)
     }
 
     fn height(&self, side: usize) -> usize {
@@ -90,12 +90,6 @@ impl Panel {
         1 + usize::from(!self.note.is_empty())
     }
 
-    /// What the ends and the middle of a diverging scale stand for.
-    fn scale(&self) -> [String; 3] {
-        let most = self.bitmap.largest();
-        [format!("-{}", significant(most, 3)), "0".into(), format!("+{}", significant(most, 3))]
-    }
-
     fn draw(&self, canvas: &mut Canvas, x: usize, y: usize, side: usize) {
         canvas.text(x, y, &self.title, BLACK, LETTER);
         if !self.note.is_empty() {
@@ -106,21 +100,29 @@ impl Panel {
         let (height, width) = self.picture(side);
         let y = y + height + 8;
         match self.palette {
-            Palette::Diverging => {
-                let width = self.width(side).min(width.max(160));
-                let ramp =
-                    Bitmap::new(1, width, (0..width).map(|i| i as f64 - (width - 1) as f64 / 2.0).collect());
-                for (i, colour) in ramp.colours(Palette::Diverging).into_iter().enumerate() {
-                    canvas.fill(x + i, y, 1, BAR, colour);
-                }
-                let [low, middle, high] = self.scale();
-                let y = y + BAR + 6;
-                canvas.text(x, y, &low, GREY, LETTER);
-                canvas.text(x + (width - text_width(&middle, LETTER)) / 2, y, &middle, GREY, LETTER);
-                canvas.text(x + width - text_width(&high, LETTER), y, &high, GREY, LETTER);
-            }
+            Palette::Diverging => self.draw_scale(canvas, x, y, width),
             Palette::Grey => self.draw_shares(canvas, x, y, width),
         }
+    }
+
+    /// The colours from the smallest to the largest value, with their numbers; with one for both where two do not fit.
+    fn draw_scale(&self, canvas: &mut Canvas, x: usize, y: usize, width: usize) {
+        let ramp = (0..width).map(|i| 2.0 * i as f64 - width.saturating_sub(1) as f64).collect();
+        let ramp = Bitmap::new(1, width, ramp);
+        for (i, colour) in ramp.colours(Palette::Diverging).into_iter().enumerate() {
+            canvas.fill(x + i, y, 1, BAR, colour);
+        }
+        let most = significant(self.bitmap.largest(), 3);
+        let [low, both, high] = ["-", "±", "+"].map(|sign| format!("{sign}{most}"));
+        let wide = |words: &str| text_width(words, LETTER);
+        let mut write = |words: &str, left: usize| canvas.text(x + left, y + BAR + 6, words, GREY, LETTER);
+        if wide(&low) + wide("0") + wide(&high) + 20 * LETTER > width {
+            write(&both, width.saturating_sub(wide(&both)) / 2);
+            return;
+        }
+        write(&low, 0);
+        write("0", (width - wide("0")) / 2);
+        write(&high, width - wide(&high));
     }
 
     fn draw_shares(&self, canvas: &mut Canvas, x: usize, y: usize, width: usize) {

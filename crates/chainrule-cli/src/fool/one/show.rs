@@ -34,7 +34,7 @@ pub fn print(outcome: &Outcome, unit: &Unit) -> Result<()> {
         writeln!(out, "\n{}", table(&["class", "before", "after"], rows, &[1, 2]))?;
     } else {
         let row = |(output, (before, after)): (usize, (&f64, &f64))| {
-            vec![output.to_string(), nine(*before), nine(*after)]
+            vec![shortened(&outcome.names[output], 32), nine(*before), nine(*after)]
         };
         let [before, after] = &outcome.outputs;
         let rows = before.iter().zip(after).enumerate().map(row).collect();
