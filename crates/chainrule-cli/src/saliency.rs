@@ -141,7 +141,7 @@ fn bars(one: &Saliency, unit: &Unit) -> Vec<u8> {
     let answer = if one.answer.is_empty() { String::new() } else { format!(", answer {}", one.answer) };
     let title = format!("sample {}: dE/dx, E with {}", one.sample, shortened(&one.with, 24));
     let more = if one.dx.len() > BARS { ", the largest" } else { "" };
-    let note = format!("per unit of {}{more}{answer}", unit.words);
+    let note = format!("x {}{more}{answer}", unit.words);
     signed_bars(&title, &note, &bars)
 }
 

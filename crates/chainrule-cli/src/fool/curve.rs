@@ -131,7 +131,7 @@ impl Report<'_> {
         };
         let rows = self.epsilons.iter().zip(&self.correct).map(row).collect();
         format!(
-            "accuracy on '{}' ({}) under attack; epsilon of {}\n{}\n\n{}",
+            "accuracy on '{}' ({}) under attack; epsilon {}\n{}\n\n{}",
             self.data,
             count(self.samples, "sample"),
             self.unit,
@@ -178,7 +178,7 @@ impl Report<'_> {
         };
         let curves: Vec<Curve> = self.methods.iter().enumerate().map(curve).collect();
         let title = format!("{} under attack", self.data);
-        let x = format!("epsilon, of {}", self.unit);
+        let x = format!("epsilon, {}", self.unit);
         line_chart(&title, &x, "accuracy", Scale::Linear, &curves)
     }
 

@@ -43,9 +43,9 @@ impl Unit {
             }
         }
         let (words, largest) = match (&figures, encoding) {
-            (Some(_), _) => ("standard deviations", DEVIATIONS),
-            (None, None) => ("the range 0 to 1", 1.0),
-            (None, Some(_)) => ("the columns' own unit", widest(data)),
+            (Some(_), _) => ("in standard deviations", DEVIATIONS),
+            (None, None) => ("of the range 0 to 1", 1.0),
+            (None, Some(_)) => ("in the columns' own unit", widest(data)),
         };
         Self {
             limits,

@@ -33,6 +33,8 @@ pub struct Sizes {
     pub changed: usize,
     /// The sum of |dE/dx|.
     pub slope: f64,
+    /// The sum of dE/dx times the change: how a straight line would change the loss.
+    pub first_order: f64,
 }
 
 impl Sizes {
@@ -44,6 +46,9 @@ impl Sizes {
             mean: changes().sum::<f64>() / outcome.x.len() as f64,
             changed: changes().filter(|&c| c > 0.0).count(),
             slope: outcome.dx.iter().map(|g| g.abs()).sum(),
+            first_order: (0..outcome.x.len())
+                .map(|i| outcome.dx[i] * (outcome.moved[i] - outcome.x[i]))
+                .sum(),
         }
     }
 }
@@ -75,7 +80,7 @@ fn picture(outcome: &Outcome, unit: &Unit) -> Option<Vec<u8>> {
         let [before, after] = [0, 1].map(|at| answer(outcome, at));
         return Some(signed_bars(
             &format!("{before} becomes {after}"),
-            &format!("change, in {}", unit.words),
+            &format!("change, {}", unit.words),
             &bars,
         ));
     };
@@ -165,6 +170,7 @@ pub fn document(outcome: &Outcome, unit: &Unit) -> Value {
         "perturbation": { "l_infinity": sizes.largest, "l2": sizes.length, "mean": sizes.mean,
                           "changed": sizes.changed, "inputs": outcome.x.len() },
         "slope": sizes.slope,
+        "first_order": sizes.first_order,
         "random_signs": outcome.random.map(|(kept, draws)| json!({ "draws": draws, "answer_kept": kept })),
         "before": side(0, &outcome.x),
         "after": side(1, &outcome.moved),

@@ -89,7 +89,7 @@ fn figures(outcome: &Outcome, unit: &Unit) -> Vec<(String, String)> {
         (true, _) => ": the largest tried",
         (false, _) => "",
     };
-    put("epsilon", format!("{} of {}{found}", figure(outcome.epsilon), unit.words));
+    put("epsilon", format!("{} {}{found}", figure(outcome.epsilon), unit.words));
     put("method", method(outcome));
     put("largest", format!("{}  the largest change of an input (L-infinity)", figure(sizes.largest)));
     put("length", format!("{}  the root of the sum of squared changes (L2)", figure(sizes.length)));
@@ -105,13 +105,8 @@ fn figures(outcome: &Outcome, unit: &Unit) -> Vec<(String, String)> {
     let [before, after] = outcome.loss.map(nine);
     put("loss", format!("{before} before, {after} after  {of}"));
     put("slope", format!("{}  the sum of |dE/dx| at the start", nine(sizes.slope)));
-    put(
-        "first order",
-        format!(
-            "{}  epsilon times that: what a straight line would change",
-            nine(outcome.epsilon * sizes.slope)
-        ),
-    );
+    let line = "the sum of dE/dx times the change: what a straight line would add";
+    put("first order", format!("{}  {line}", nine(sizes.first_order)));
     if let Some((kept, draws)) = outcome.random {
         put("random signs", format!("of the same size leave the answer in {kept} of {draws} draws"));
     }
