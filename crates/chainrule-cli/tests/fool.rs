@@ -147,11 +147,12 @@ fn what_cannot_be_is_refused() {
     place.refuses("fool run digits --target 3", 2, &["--sample"]);
     place.refuses("fool run digits --sample 0 --epsilon 0", 2, &["--epsilon 0", "above 0"]);
     place.refuses("fool run digits --sample 0 --epsilon 0.1,0.2", 2, &["one number"]);
-    place.refuses("fool run digits --epsilon=-1", 2, &["--epsilon -1"]);
+    place.refuses("fool run digits --epsilon=-1", 2, &["--epsilon -1", "0 or more"]);
     place.refuses("fool run digits --epsilon NaN", 2, &["--epsilon NaN"]);
     place.refuses("fool run digits --sample 0 --steps 0", 2, &["--steps"]);
     place.refuses("fool run digits --sample 0 --step-size 0", 2, &["--step-size 0"]);
     place.refuses("fool run digits --method fgsm --step-size 0.1", 2, &["fgsm makes one step"]);
+    place.refuses("fool run digits --sample 0 --method fgsm --steps 3", 2, &["--steps", "one step"]);
     place.refuses("fool run xor --sample 0", 1, &["32 x 32", "found 2"]);
     place.refuses("predict run digits --sample 1,946", 2, &["--sample 946", "0 to 945"]);
     place.refuses("predict run digits --saliency all.png", 2, &["at most 60 samples", "found 946"]);

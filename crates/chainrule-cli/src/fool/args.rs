@@ -32,9 +32,9 @@ pub struct FoolArgs {
     /// [default: the smallest that succeeds for a sample, 0 to 0.3 for all of them]
     #[arg(long, value_name = "E[,E…]", value_delimiter = ',')]
     pub epsilon: Vec<f64>,
-    /// Steps of the iterated method
-    #[arg(long, value_name = "N", default_value_t = chainrule::attack::STEPS as u64, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub steps: u64,
+    /// Steps of the iterated method [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub steps: Option<u16>,
     /// How far an input moves in each [default: 2.5 epsilon / steps]
     #[arg(long, value_name = "A")]
     pub step_size: Option<f64>,
