@@ -121,7 +121,7 @@ pub fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
 }
 
 /// A table that was split for training holds the samples the model learned from.
-fn warn_of_training_data(model: &Model, data: &str) {
+pub fn warn_of_training_data(model: &Model, data: &str) {
     let recipe = &model.info.recipe;
     let same = |trained: &String| Path::new(trained).file_name() == Path::new(data).file_name();
     if let (Some(share), true) = (recipe.test_split, recipe.data.as_ref().is_some_and(same))

@@ -17,7 +17,7 @@ use super::args::{FoolArgs, MethodName};
 use super::method;
 use super::sample::{check_loss, classes};
 use super::unit::Unit;
-use crate::eval::source_options;
+use crate::eval::{source_options, warn_of_training_data};
 use crate::terminal::{count, table};
 use crate::watch::say;
 
@@ -37,6 +37,7 @@ pub fn run(args: &FoolArgs, model: &Model) -> Result<()> {
     let options = source_options(model, args.data_dir.as_deref());
     let (data, _) = load_with(&args.data, &model.info.preprocessing, &options, Part::Test, true)?;
     check_loss(model, &data, true)?;
+    warn_of_training_data(model, &args.data);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
     let unit = Unit::of(model, &data);

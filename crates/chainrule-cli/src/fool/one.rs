@@ -72,6 +72,58 @@ pub fn run(args: &FoolArgs, model: &Model, sample: usize) -> Result<()> {
     show::print(&outcome, &unit)
 }
 
+/// What is to become of a sample.
+struct Question {
+    /// The sample, with the class (or the numbers) whose loss is raised or lowered.
+    batch: Batch<f64>,
+    /// The class answered before.
+    answer: usize,
+    truth: Option<usize>,
+    target: Option<usize>,
+}
+
+impl Question {
+    fn aim(&self) -> Aim {
+        if self.target.is_some() { Aim::Towards } else { Aim::Away }
+    }
+
+    /// Whether these outputs are what was asked for.
+    fn is_fooled(&self, outputs: &[f64]) -> bool {
+        match self.target {
+            Some(class) => metrics::answer(outputs) == class,
+            None => metrics::answer(outputs) != self.answer,
+        }
+    }
+}
+
+fn question(
+    args: &FoolArgs,
+    model: &Model,
+    data: &Dataset,
+    has_target: bool,
+    sample: usize,
+) -> Result<Question> {
+    let x = data.row(sample);
+    let answer = metrics::answer(&model.network.predict(&model.params::<f64>(), &x));
+    let classes = classes(model);
+    let target = args.target.as_deref().map(|name| class_named(name, classes.as_deref())).transpose()?;
+    let Some(classes) = classes else {
+        if args.epsilon.is_empty() {
+            let problem =
+                "--epsilon is needed: the model answers with numbers, of which none is the wrong one";
+            return Err(Usage(anyhow!(problem)).into());
+        }
+        let y = own_target(model, data, sample);
+        let batch = Batch::from_parts(x, y, data.inputs(), model.network.spec().outputs());
+        return Ok(Question { batch, answer, truth: None, target: None });
+    };
+    let truth = data.labels().filter(|_| has_target).map(|labels| labels[sample] as usize);
+    refuse_done(&classes, sample, answer, truth, target)?;
+    let y = one_class(model, target.or(truth).unwrap_or(answer));
+    let batch = Batch::from_parts(x, y, data.inputs(), model.network.spec().outputs());
+    Ok(Question { batch, answer, truth, target })
+}
+
 fn attack(
     args: &FoolArgs,
     model: &Model,
@@ -80,54 +132,32 @@ fn attack(
     sample: usize,
     unit: &Unit,
 ) -> Result<Outcome> {
-    let (net, params) = (&model.network, model.params::<f64>());
-    let classes = classes(model);
+    let asked = question(args, model, data, has_target, sample)?;
+    let (net, params, classes) = (&model.network, model.params::<f64>(), classes(model));
     let mut attacker = Attacker::new(net, &params, &unit.limits, 1);
-    let x = data.row(sample);
-    let batch = |y: Vec<f64>| Batch::from_parts(x.clone(), y, data.inputs(), net.spec().outputs());
-    let before = attacker.outputs(&batch(vec![0.0; net.spec().outputs()])).to_vec();
-    let answer = metrics::answer(&before);
-    let truth =
-        data.labels().filter(|_| has_target && classes.is_some()).map(|labels| labels[sample] as usize);
-    let target = args.target.as_deref().map(|name| class_named(name, classes.as_deref())).transpose()?;
-    let batch = match (&classes, target) {
-        (None, _) => batch(own_target(model, data, sample)),
-        (Some(_), Some(class)) => batch(one_class(model, class)),
-        (Some(_), None) => batch(one_class(model, truth.unwrap_or(answer))),
-    };
-    let is_number = classes.is_none();
-    if let Some(classes) = &classes {
-        refuse_done(classes, sample, answer, truth, target)?;
-    } else if args.epsilon.is_empty() {
-        let problem = "--epsilon is needed: the model answers with numbers, of which none is the wrong one";
-        return Err(Usage(anyhow!(problem)).into());
-    }
-    let fooled = |outputs: &[f64]| match target {
-        Some(class) => metrics::answer(outputs) == class,
-        None => metrics::answer(outputs) != answer,
-    };
-    let aim = if target.is_some() { Aim::Towards } else { Aim::Away };
+    let (batch, aim) = (&asked.batch, asked.aim());
     let method = super::method(args, args.method.unwrap_or(MethodName::Iterated));
-    let searched = args.epsilon.is_empty();
     let epsilon = match args.epsilon.first() {
         Some(&epsilon) => epsilon,
-        None => attacker.smallest_epsilon(&batch, aim, method, unit.largest, fooled).unwrap_or(unit.largest),
+        None => {
+            let fooled = |outputs: &[f64]| asked.is_fooled(outputs);
+            attacker.smallest_epsilon(batch, aim, method, unit.largest, fooled).unwrap_or(unit.largest)
+        }
     };
     let mut ws = Workspace::new(net, 1, 1);
-    let mut dx = vec![0.0; x.len()];
-    let loss_before = input_gradient(net, &params, &batch, &mut ws, &mut dx);
+    let mut dx = vec![0.0; data.inputs()];
+    let loss_before = input_gradient(net, &params, batch, &mut ws, &mut dx);
+    let before = ws.output().to_vec();
     let mut moved = batch.clone();
     attacker.attack(&mut moved, aim, method, epsilon);
-    let after = attacker.outputs(&moved).to_vec();
-    let loss_after = net.loss(&moved, {
-        net.forward(&params, moved.x(), &mut ws);
-        &mut ws
-    });
+    net.forward(&params, moved.x(), &mut ws);
+    let loss_after = net.loss(&moved, &mut ws);
+    let after = ws.output().to_vec();
     let random = classes.is_some().then(|| {
         let kept = (0..DRAWS).filter(|&draw| {
             let mut blind = batch.clone();
             attacker.attack(&mut blind, aim, Method::Random { seed: draw as u64 }, epsilon);
-            metrics::answer(attacker.outputs(&blind)) == answer
+            metrics::answer(attacker.outputs(&blind)) == asked.answer
         });
         (kept.count(), DRAWS)
     });
@@ -136,15 +166,15 @@ fn attack(
         shape: data.shape().to_vec(),
         sample,
         names: answer_names(model),
-        truth,
-        target,
+        truth: asked.truth,
+        target: asked.target,
         method,
         epsilon,
-        searched,
-        fooled: (!is_number).then(|| fooled(&after)),
-        moved: moved.x().to_vec(),
-        x,
+        searched: args.epsilon.is_empty(),
+        fooled: classes.is_some().then(|| asked.is_fooled(&after)),
+        x: batch.x().to_vec(),
         dx,
+        moved: moved.x().to_vec(),
         outputs: [before, after],
         loss: [loss_before, loss_after],
         random,
