@@ -1,8 +1,8 @@
 //! What people look at: charts, the report of a run, and pictures in the terminal.
 //!
-//! Plain data in, text or the bytes of a picture out. Nothing here reads or writes a file, knows a network, or asks the time: the same
-//! input gives the same. Strings may hold anything (class names come from people's files): they are escaped,
-//! and control characters are dropped.
+//! Plain data in, text or the bytes of a picture out. Nothing here reads or writes a file, knows a network, or asks
+//! the time: the same input gives the same output. Strings may hold anything (class names come from people's files):
+//! they are escaped, and control characters are dropped.
 //!
 //! ```
 //! use chainrule_report::{Curve, Scale, line_chart};
