@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::explain::args::ExplainArgs;
 use crate::flags::RunFlags;
+use crate::fool::args::FoolArgs;
 
 /// Trains fully-connected networks on a CPU, and shows its work.
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Write out an update with every number: forward, loss, the four equations, the new weights
     Explain(ExplainArgs),
+    /// Change inputs a little so that the network answers wrongly, and see how little it takes
+    Fool(FoolArgs),
     /// Check the gradients of a recipe or model against finite differences
     Check(CheckArgs),
     /// Train with every combination of settings, side by side, and say why one fails
@@ -113,6 +116,13 @@ pub struct PredictArgs {
     /// JSON lines: the same as --format jsonl
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+    /// Only these samples, from 0
+    #[arg(long, value_name = "I[,I…]", value_delimiter = ',')]
+    pub sample: Vec<usize>,
+    /// Also write dE/dx, how each input moves the loss with the true class (without targets: with the class answered): to
+    /// a PNG file, a CSV file, or a folder, which gets a PNG for each sample
+    #[arg(long, value_name = "FILE | DIR")]
+    pub saliency: Option<PathBuf>,
     /// A folder that holds mnist/ [env: CHAINRULE_DATA]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,

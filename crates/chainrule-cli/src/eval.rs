@@ -94,7 +94,7 @@ fn measured<T: Real>(model: &Model, data: &Dataset, threads: usize) -> Measured 
 }
 
 /// The outputs must be as many as the targets: data known by name is not read by the model's columns.
-fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
+pub fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
     let outputs = model.network.spec().outputs();
     let (expected, what) = match (model.info.target_coding, data.targets()) {
         (TargetCoding::OneHot, Targets::Classes { names, .. }) => (names.len(), "class"),
@@ -121,7 +121,7 @@ fn check_targets(model: &Model, data: &Dataset) -> Result<()> {
 }
 
 /// A table that was split for training holds the samples the model learned from.
-fn warn_of_training_data(model: &Model, data: &str) {
+pub fn warn_of_training_data(model: &Model, data: &str) {
     let recipe = &model.info.recipe;
     let same = |trained: &String| Path::new(trained).file_name() == Path::new(data).file_name();
     if let (Some(share), true) = (recipe.test_split, recipe.data.as_ref().is_some_and(same))

@@ -16,6 +16,7 @@ mod compare;
 mod data;
 mod eval;
 mod explain;
+mod fool;
 mod inspect;
 mod man;
 mod predict;
@@ -31,6 +32,7 @@ mod diagnosis;
 mod finish;
 mod report;
 mod run_folder;
+mod saliency;
 mod watch;
 
 use std::io::Write;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Fool(args) => fool::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),

@@ -14,6 +14,7 @@ use chainrule_io::{Model, Part, Standardization, TableEncoding, load_with};
 
 use crate::args::{Format, PredictArgs};
 use crate::eval::source_options;
+use crate::fool::sample::check_index;
 use crate::run_folder::model_file;
 use crate::watch::say;
 
@@ -21,7 +22,7 @@ use crate::watch::say;
 const CHUNK: usize = 1024;
 
 /// How outputs answer a question.
-enum Answer {
+pub enum Answer {
     /// With a class and a figure for each of these.
     Class(Vec<String>),
     /// With a number for each of these.
@@ -35,17 +36,27 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     if args.data == "-" && std::io::stdin().is_terminal() {
         say("reading samples from the keyboard; Ctrl-D ends them");
     }
-    let (data, _) = load_with(&args.data, &model.info.preprocessing, &options, Part::Test, false)?;
+    let (mut data, has_target) =
+        load_with(&args.data, &model.info.preprocessing, &options, Part::Test, false)?;
+    let mut samples: Vec<usize> = (0..data.len()).collect();
+    if !args.sample.is_empty() {
+        args.sample.iter().try_for_each(|&sample| check_index("--sample", sample, &data))?;
+        samples.clone_from(&args.sample);
+        data = data.subset(&samples)?;
+    }
+    if let Some(path) = &args.saliency {
+        crate::saliency::write(path, &model, &data, has_target, &samples)?;
+    }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
     match model.dtype {
-        Dtype::F32 | Dtype::Bf16 => write(args, &model, &outputs_f32(&model, &data, threads)?),
+        Dtype::F32 | Dtype::Bf16 => write(args, &model, &samples, &outputs_f32(&model, &data, threads)?),
         Dtype::F64 => {
             let mut evaluator = Evaluator::<f64>::new(&model.network, &data, threads);
             // Targets play no part here: they may not be there at all.
             let coding = TargetCoding::Constant(0.0);
             let outputs = evaluator.outputs(&model.network, &model.params(), &data, coding);
-            write(args, &model, &outputs)
+            write(args, &model, &samples, &outputs)
         }
     }
 }
@@ -67,8 +78,8 @@ fn outputs_f32(model: &Model, data: &Dataset, threads: usize) -> Result<Vec<f32>
     Ok(outputs)
 }
 
-/// Writes an answer per sample; every number with as many digits as its type holds.
-fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, outputs: &[T]) -> Result<()> {
+/// Writes an answer for each of `samples`; every number with as many digits as its type holds.
+fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, samples: &[usize], outputs: &[T]) -> Result<()> {
     let answer = answer(model);
     let restore = restoring(model);
     let width = model.network.spec().outputs();
@@ -79,7 +90,7 @@ fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, outputs: &[T]) -> R
     } else {
         Box::new(Csv::new(out, &answer)?)
     };
-    for (sample, row) in outputs.chunks_exact(width).enumerate() {
+    for (&sample, row) in samples.iter().zip(outputs.chunks_exact(width)) {
         let numbers = match (&answer, &restore) {
             (Answer::Class(_), _) if width == 1 => {
                 vec![number(T::from_f64(1.0) - row[0]), number(row[0])]
@@ -101,7 +112,7 @@ fn write<T: Real + Debug>(args: &PredictArgs, model: &Model, outputs: &[T]) -> R
 }
 
 /// What the outputs of a model stand for.
-fn answer(model: &Model) -> Answer {
+pub fn answer(model: &Model) -> Answer {
     let (info, outputs) = (&model.info, model.network.spec().outputs());
     let classes = &info.classes;
     let is_class = match info.target_coding {
@@ -123,6 +134,11 @@ fn answer(model: &Model) -> Answer {
     let numbered = |what: &str| (0..outputs).map(|output| format!("{what} {output}")).collect();
     let what = if info.target_coding == TargetCoding::Input { "input" } else { "output" };
     Answer::Values(named.filter(|names| names.len() == outputs).unwrap_or_else(|| numbered(what)))
+}
+
+/// What the outputs are called.
+pub fn answer_names(model: &Model) -> Vec<String> {
+    answer(model).names().to_vec()
 }
 
 /// What turns outputs back into the unit of the target. The targets of an auto-encoder are its inputs.

@@ -1,4 +1,5 @@
-//! The pages on backpropagation: every command runs, and every line and number shown is what a command printed.
+//! The pages that show what commands print: every command runs, and every line and number shown is printed by one; every
+//! picture made by one is as committed.
 
 mod common;
 
@@ -21,7 +22,8 @@ fn blocks(page: &str) -> Vec<(String, Vec<String>)> {
     found
 }
 
-fn check(name: &str, page: &str) {
+/// Runs the commands of a page, and returns where.
+fn check(name: &str, page: &str) -> Place {
     let place = Place::new();
     let mut outputs = String::new();
     for line in blocks(page).iter().filter(|(language, _)| language == "sh").flat_map(|(_, lines)| lines) {
@@ -43,6 +45,37 @@ fn check(name: &str, page: &str) {
         seen += 1;
     }
     assert!(seen > 10, "{name}: {seen} numbers");
+    place
+}
+
+/// A picture in `docs/images`.
+fn committed(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/images").join(name)
+}
+
+/// The same picture, but for a few pixels: another CPU may round a gradient near 0 to the other side.
+fn assert_same_picture(name: &str, made: &std::path::Path) {
+    let read = |path: &std::path::Path| chainrule_io::png::read_png(path).unwrap();
+    let ((shown, rows, columns), (made, made_rows, made_columns)) = (read(&committed(name)), read(made));
+    assert_eq!((rows, columns), (made_rows, made_columns), "{name}");
+    let other = shown.iter().zip(&made).filter(|(a, b)| a.abs_diff(**b) > 16).count();
+    assert!(other * 100 <= shown.len(), "{name}: {other} of {} pixels are others", shown.len());
+}
+
+/// The same chart: every number of it within half a pixel.
+fn assert_same_chart(name: &str, made: &str) {
+    let shown = std::fs::read_to_string(committed(name)).unwrap();
+    let split = |svg: &str| -> (Vec<f64>, Vec<String>) {
+        let parts = svg.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(String::from);
+        let (numbers, _): (Vec<String>, Vec<String>) = parts.partition(|part| part.parse::<f64>().is_ok());
+        let words = svg.split(|c: char| c.is_ascii_digit() || c == '.').filter(|w| !w.is_empty());
+        (numbers.iter().map(|n| n.parse().unwrap()).collect(), words.map(String::from).collect())
+    };
+    let ((numbers, words), (made_numbers, made_words)) = (split(&shown), split(made));
+    assert_eq!(words, made_words, "{name}");
+    for (a, b) in numbers.iter().zip(&made_numbers) {
+        assert!((a - b).abs() <= 0.5, "{name}: {a} is shown, {b} is made");
+    }
 }
 
 #[test]
@@ -53,4 +86,12 @@ fn backpropagation_worked() {
 #[test]
 fn the_four_equations() {
     check("four-equations.md", include_str!("../../../docs/four-equations.md"));
+}
+
+#[test]
+fn fooling_a_network() {
+    let place = check("fooling-a-network.md", include_str!("../../../docs/fooling-a-network.md"));
+    assert_same_picture("saliency.png", &place.path("saliency.png"));
+    assert_same_picture("fooled.png", &place.path("fooled/fooled.png"));
+    assert_same_chart("attack.svg", &place.text("attack/accuracy.svg"));
 }

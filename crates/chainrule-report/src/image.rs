@@ -85,12 +85,26 @@ impl Bitmap {
         values.map(|v| if half_span > 0.0 { (v / 2.0 - low / 2.0) / half_span } else { 0.0 }).collect()
     }
 
+    /// The largest magnitude.
+    pub(crate) fn largest(&self) -> f64 {
+        let (rows, columns) = self.size();
+        (0..rows * columns).fold(0.0, |most: f64, i| most.max(self.at(i / columns, i % columns).abs()))
+    }
+
     /// Every value as a share of the largest magnitude, between -1 and 1.
     fn signed(&self) -> Vec<f64> {
         let (rows, columns) = self.size();
         let values = (0..rows * columns).map(|i| self.at(i / columns, i % columns));
-        let largest = values.clone().fold(0.0, |most: f64, v| most.max(v.abs()));
+        let largest = self.largest();
         values.map(|v| if largest > 0.0 { v / largest } else { 0.0 }).collect()
+    }
+
+    /// The colour of every value, row by row: red, green, blue.
+    pub(crate) fn colours(&self, palette: Palette) -> Vec<[u8; 3]> {
+        match palette {
+            Palette::Grey => self.ink().iter().map(|&v| [grey(v); 3]).collect(),
+            Palette::Diverging => self.signed().iter().map(|&v| colour(v)).collect(),
+        }
     }
 }
 
@@ -117,7 +131,7 @@ fn encode(bitmap: &Bitmap, palette: Palette) -> Result<Vec<u8>, png::EncodingErr
     let pixels: Vec<u8> = match palette {
         Palette::Grey => {
             encoder.set_color(png::ColorType::Grayscale);
-            bitmap.ink().iter().map(|&v| (255.0 * (1.0 - v)).round() as u8).collect()
+            bitmap.ink().iter().map(|&v| grey(v)).collect()
         }
         Palette::Diverging => {
             encoder.set_color(png::ColorType::Indexed);
@@ -132,18 +146,23 @@ fn encode(bitmap: &Bitmap, palette: Palette) -> Result<Vec<u8>, png::EncodingErr
     Ok(file)
 }
 
+/// A share of ink on paper.
+fn grey(ink: f64) -> u8 {
+    (255.0 * (1.0 - ink)).round() as u8
+}
+
 /// Blue through white to red, three bytes a colour.
 fn diverging() -> Vec<u8> {
+    let shades = f64::from(SHADES);
+    (0..=2 * SHADES).flat_map(|i| colour(f64::from(i) / shades - 1.0)).collect()
+}
+
+/// The colour of a share between -1 and 1.
+fn colour(share: f64) -> [u8; 3] {
     const BLUE: [f64; 3] = [0.0, 82.0, 155.0];
     const RED: [f64; 3] = [178.0, 24.0, 43.0];
-    let shades = f64::from(SHADES);
-    (0..=2 * SHADES)
-        .flat_map(|i| {
-            let v = f64::from(i) / shades - 1.0;
-            let end = if v < 0.0 { BLUE } else { RED };
-            end.map(|c| (255.0 + v.abs() * (c - 255.0)).round() as u8)
-        })
-        .collect()
+    let end = if share < 0.0 { BLUE } else { RED };
+    end.map(|c| (255.0 + share.abs() * (c - 255.0)).round() as u8)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What people look at: charts, the report of a run, and pictures in the terminal.
 //!
-//! Plain data in, text out. Nothing here reads or writes a file, knows a network, or asks the time: the same
-//! input gives the same text. Strings may hold anything (class names come from people's files): they are escaped,
-//! and control characters are dropped.
+//! Plain data in, text or the bytes of a picture out. Nothing here reads or writes a file, knows a network, or asks
+//! the time: the same input gives the same output. Strings may hold anything (class names come from people's files):
+//! they are escaped, and control characters are dropped.
 //!
 //! ```
 //! use chainrule_report::{Curve, Scale, line_chart};
@@ -25,6 +25,8 @@ pub mod comparison;
 pub mod image;
 /// The HTML pages made from a [`run::RunReport`] or a [`comparison::ComparisonReport`].
 mod page;
+/// Bitmaps with words, and bars, as PNG files.
+pub mod picture;
 /// The plain data of a run report.
 pub mod run;
 /// Bitmaps drawn with characters.
@@ -36,5 +38,6 @@ pub use chart::{Curve, Scale, choose_scale, line_chart};
 pub use comparison::{ComparisonReport, ComparisonRow, Group, NamedChart, TextTable};
 pub use image::{Bitmap, Palette, png_data_uri};
 pub use page::{comparison_html, html};
+pub use picture::{Panel, panels, signed_bars};
 pub use run::{ClassRow, Confusion, FindingRow, LayerRow, Mistake, RunReport};
 pub use terminal::draw;

@@ -61,6 +61,12 @@ pub(crate) fn tick(value: f64) -> String {
     format!("{}e{exponent}", mantissa.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A number with at most so many significant digits, as [`tick`] writes it.
+pub(crate) fn significant(value: f64, digits: usize) -> String {
+    let decimals = digits.saturating_sub(1);
+    tick(format!("{value:.decimals$e}").parse().unwrap_or(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +90,10 @@ mod tests {
         ] {
             assert_eq!(tick(value), text);
         }
+        assert_eq!(
+            (significant(0.012345, 3), significant(1.0 / 3e6, 3)),
+            ("0.0123".into(), "3.33e-7".into())
+        );
     }
 
     #[test]

@@ -179,6 +179,11 @@ impl<T: Real> Batch<T> {
         if self.lists.is_some() { &[] } else { &self.x[..self.n * self.inputs] }
     }
 
+    /// Inputs to be changed, `(n, inputs)`; empty if they are read from lists.
+    pub fn x_mut(&mut self) -> &mut [T] {
+        if self.lists.is_some() { &mut [] } else { &mut self.x[..self.n * self.inputs] }
+    }
+
     /// The inputs as the first layer reads them.
     pub fn input(&self) -> Input<'_, T> {
         match &self.lists {

@@ -17,6 +17,7 @@
 //! | [`loss`] | the loss and BP1 |
 //! | [`backprop`] | BP2, BP3, BP4 |
 //! | [`gradcheck`] | central differences against them |
+//! | [`input_gradient`], [`attack`] | dE/dx, and inputs that fool a network |
 //! | [`optimizer`], [`lbfgs`] | the update |
 //! | [`schedule`] | the learning rate over time |
 //! | [`regularize`] | penalties, clipping, max-norm |
@@ -46,6 +47,8 @@ pub mod network;
 pub mod loss;
 pub mod backprop;
 pub mod gradcheck;
+pub mod input_gradient;
+pub mod attack;
 pub mod optimizer;
 pub mod lbfgs;
 pub mod schedule;

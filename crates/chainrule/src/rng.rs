@@ -22,6 +22,8 @@ pub enum Stream {
     Split,
     /// Settings drawn at random.
     Search,
+    /// Inputs changed at random, beside an attack.
+    Attack,
 }
 
 /// The generator of `seed` for one purpose.
@@ -56,6 +58,7 @@ mod tests {
         assert_eq!(draw(1, Stream::Shuffle), draw(1, Stream::Shuffle));
         let all = [
             draw(1, Stream::Init),
+            draw(1, Stream::Attack),
             draw(1, Stream::Shuffle),
             draw(1, Stream::Dropout),
             draw(1, Stream::Split),
