@@ -22,6 +22,8 @@ pub enum Stream {
     Split,
     /// Settings drawn at random.
     Search,
+    /// Which parameters a gradient check looks at.
+    Check,
 }
 
 /// The generator of `seed` for one purpose.
