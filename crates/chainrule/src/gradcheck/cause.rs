@@ -144,7 +144,8 @@ fn of_parameter(differences: &mut Differences<f64>, place: &Place, g: f64, h: f6
             Cause::Truncation { best_h, best_error }
         };
     }
-    match sweep::steadiest(&points) {
+    let loss = differences.losses(place, 0.0).iter().sum();
+    match sweep::steadiest(&points, loss) {
         Some((point, change)) if point.difference > SCATTER * change => {
             Cause::Wrong { best_error: point.extrapolated }
         }
@@ -164,6 +165,7 @@ fn at_kink(
     points: &[SweepPoint],
 ) -> Option<Cause> {
     let names = Names::new(differences.problem().net.spec());
+    let loss = differences.losses(place, 0.0).iter().sum();
     let mut crosses = |h: f64| {
         differences.derivative(place, h);
         differences.crossed().next().is_some()
@@ -180,6 +182,11 @@ fn at_kink(
     });
     let usable: Vec<SweepPoint> = points.iter().filter(|point| point.h < h).copied().collect();
     let agrees = sweep::best(&usable).filter(|point| point.difference <= allowed);
+    if agrees.is_none()
+        && sweep::steadiest(&usable, loss).is_some_and(|(p, change)| p.difference > SCATTER * change)
+    {
+        return None;
+    }
     let near = h.min(H);
     let sides = differences.one_sided(place, near);
     let one_sided = sides.iter().fold((0.0, 0.0), |sum, side| (sum.0 + side.0, sum.1 + side.1));

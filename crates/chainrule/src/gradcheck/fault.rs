@@ -1,10 +1,11 @@
 //! Where a wrong gradient starts, and which classic slip makes it: each is computed and compared with what was given.
 
 use super::cause::Cause;
-use super::group::{Compared, GroupCheck, distance, norm};
+use super::group::{Compared, GroupCheck, Place, distance, norm};
 use super::{Problem, TOLERANCE};
 use crate::activation::{Activation, softmax};
 use crate::network::Workspace;
+use crate::regularize::Regularize;
 use serde::Serialize;
 use std::ops::Range;
 
@@ -76,42 +77,30 @@ pub(super) fn locate(
     Fault { layer, weights, biases, classic, words }
 }
 
-/// One number times the right gradient, in every group.
+/// One number times the right gradient, in every group; of the penalties' part, which a forgotten division by n does not
+/// scale, the same number or 1.
 fn factor(problem: &Problem<f64>, compared: &[Compared], resolution: f64) -> Option<(Classic, String)> {
     let n = problem.batch.total_weight();
-    // The penalties' part, which a forgotten division by n does not scale.
-    let mut penalties = vec![0.0; problem.params.len()];
-    for l in 0..problem.net.layout().layers() {
-        problem.regularize.add_penalties(
-            problem.net.layout(),
-            l,
-            problem.params,
-            &mut penalties,
-            1.0,
-            problem.samples,
-        );
-    }
-    let ratio_of = |penalties: &[f64]| {
-        let part = |group: &Compared, values: &[f64]| -> Vec<f64> {
-            group.places.places.iter().zip(values).map(|(place, v)| v - penalties[place.index]).collect()
-        };
-        let parts: Vec<(Vec<f64>, Vec<f64>)> = compared
-            .iter()
-            .map(|group| (part(group, &group.analytic), part(group, &group.numeric)))
-            .collect();
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let (above, below) =
-            parts.iter().fold((0.0, 0.0), |sum, (g, v)| (sum.0 + dot(g, v), sum.1 + dot(v, v)));
+    let right = plain_gradient(problem, None, &(0..0));
+    let smooth = Problem { regularize: &Regularize::default(), ..*problem };
+    let of_data = plain_gradient(&smooth, None, &(0..0));
+    let ratio_of = |part: &[f64]| {
+        // g - (right - part) = ratio * part
+        let places = || compared.iter().flat_map(|g| g.places.places.iter().zip(&g.analytic));
+        let rest = |index: usize| right[index] - part[index];
+        let above: f64 = places().map(|(p, g)| (g - rest(p.index)) * part[p.index]).sum();
+        let below: f64 = places().map(|(p, _)| part[p.index] * part[p.index]).sum();
         let ratio = above / below;
-        let fits = |(g, v): &(Vec<f64>, Vec<f64>)| {
-            let scaled: Vec<f64> = v.iter().map(|v| ratio * v).collect();
-            same(g, &scaled, resolution * (1.0 + ratio.abs()))
+        let fits = |group: &Compared| {
+            let scaled = |p: &Place| rest(p.index) + ratio * part[p.index];
+            let scaled: Vec<f64> = group.places.places.iter().map(scaled).collect();
+            same(&group.analytic, &scaled, resolution)
         };
-        (parts.iter().all(fits) && ratio != 0.0).then_some(ratio)
+        (compared.iter().all(fits) && ratio != 0.0).then_some(ratio)
     };
-    let ratio = ratio_of(&penalties).or_else(|| ratio_of(&vec![0.0; penalties.len()]))?;
+    let ratio = ratio_of(&of_data).or_else(|| ratio_of(&right))?;
     let is = |value: f64| (ratio / value - 1.0).abs() <= 1e-6;
-    let times = format!("Every group is {ratio:.6} times what differences find");
+    let times = format!("Every group is {ratio:.6} times the right gradient");
     Some(match () {
         () if n != 1.0 && is(n) => (
             Classic::NotDivided,
@@ -148,7 +137,7 @@ fn slip(
             if !is_start || affected.is_empty() || (classic == SoftmaxOverBatch && !softmaxes) {
                 continue;
             }
-            let made = faulty_gradient(problem, classic, affected);
+            let made = plain_gradient(problem, Some(classic), affected);
             let here =
                 |group: &Compared| group.places.places.iter().map(|p| made[p.index]).collect::<Vec<f64>>();
             if !compared.iter().all(|group| same(&group.analytic, &here(group), resolution)) {
@@ -208,23 +197,23 @@ fn same(a: &[f64], b: &[f64], resolution: f64) -> bool {
     distance(a, b) <= TOLERANCE || between <= resolution * (a.len() as f64).sqrt()
 }
 
-/// The gradient of the mean loss, penalties included, that a backward pass with this slip makes: plain loops.
-fn faulty_gradient(problem: &Problem<f64>, classic: Classic, affected: &Range<usize>) -> Vec<f64> {
+/// The gradient of the mean loss, penalties included, that a backward pass with this slip, or none, makes: plain loops.
+fn plain_gradient(problem: &Problem<f64>, slip: Option<Classic>, affected: &Range<usize>) -> Vec<f64> {
     let (net, batch, layout) = (problem.net, problem.batch, problem.net.layout());
     let spec = net.spec();
     let (n, last) = (batch.len(), spec.layers.len() - 1);
     let mut ws = Workspace::new(net, n, 1);
     net.forward(problem.params, batch.input(), &mut ws);
     let units = |l: usize| spec.layers[l].units;
-    let slope = |l: usize, at: usize| match (classic, affected.contains(&l)) {
-        (Classic::MissingSlope, true) => 1.0,
+    let slope = |l: usize, at: usize| match (slip, affected.contains(&l)) {
+        (Some(Classic::MissingSlope), true) => 1.0,
         _ => spec.layers[l].activation.derivative(ws.z(l)[at], ws.a(l)[at]),
     };
 
     // BP1, (n, outputs)
     let outputs = units(last);
     let mut a = ws.output().to_vec();
-    if classic == Classic::SoftmaxOverBatch {
+    if slip == Some(Classic::SoftmaxOverBatch) {
         softmax(ws.z(last), &mut a); // as if the batch were one row
     }
     let mut delta = vec![0.0; n * outputs];
@@ -232,7 +221,7 @@ fn faulty_gradient(problem: &Problem<f64>, classic: Classic, affected: &Range<us
         let row = s * outputs..(s + 1) * outputs;
         let (z, y) = (&ws.z(last)[row.clone()], &batch.y()[row.clone()]);
         // Without f': the derivative of the loss by a, which it is for identity.
-        let missing = classic == Classic::MissingSlope && affected.contains(&last);
+        let missing = slip == Some(Classic::MissingSlope) && affected.contains(&last);
         let f = if missing { Activation::Identity } else { spec.layers[last].activation };
         spec.loss.output_delta(f, z, &a[row.clone()], y, &mut delta[row.clone()]);
         let weight = batch.weights().map_or(1.0, |weights| weights[s]);
@@ -249,8 +238,8 @@ fn faulty_gradient(problem: &Problem<f64>, classic: Classic, affected: &Range<us
                 for i in 0..k {
                     // BP4; transposed, the place (j, i) of a buffer in file order holds another entry.
                     let flat = j * k + i;
-                    let (to_j, to_i) = match (classic, affected.contains(&l)) {
-                        (Classic::TransposedGradient, true) => {
+                    let (to_j, to_i) = match (slip, affected.contains(&l)) {
+                        (Some(Classic::TransposedGradient), true) => {
                             let moved = i * m + j;
                             (moved / k, moved % k)
                         }
@@ -260,14 +249,14 @@ fn faulty_gradient(problem: &Problem<f64>, classic: Classic, affected: &Range<us
                 }
                 // BP3
                 let bias = layout.bias(l);
-                if !bias.is_empty() && !(classic == Classic::BiasForgotten && affected.contains(&l)) {
+                if !bias.is_empty() && !(slip == Some(Classic::BiasForgotten) && affected.contains(&l)) {
                     grads[bias.start + if bias.len() == 1 { 0 } else { j }] += d;
                 }
             }
         }
         if l > 0 {
             // BP2, (n, k)
-            let transposed = classic == Classic::TransposedWeights && affected.contains(&(l - 1));
+            let transposed = slip == Some(Classic::TransposedWeights) && affected.contains(&(l - 1));
             let mut below = vec![0.0; n * k];
             for s in 0..n {
                 for i in 0..k {

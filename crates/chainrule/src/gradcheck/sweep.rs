@@ -59,12 +59,13 @@ pub(super) fn best(points: &[SweepPoint]) -> Option<SweepPoint> {
 }
 
 /// The step at which the differences are steadiest, and by how much they still change from there to its neighbours in
-/// the list: what they know of the derivative, whatever the gradient given.
-pub(super) fn steadiest(points: &[SweepPoint]) -> Option<(SweepPoint, f64)> {
+/// the list, at least by the last place of the loss: what they know of the derivative, whatever the gradient given.
+pub(super) fn steadiest(points: &[SweepPoint], loss: f64) -> Option<(SweepPoint, f64)> {
     let free: Vec<&SweepPoint> = points.iter().filter(|point| !point.at_kink).collect();
     let change = |of: &[&SweepPoint]| {
         let [before, here, after] = [of[0], of[1], of[2]].map(|point| point.derivative);
-        (*of[1], (here - before).abs().max((here - after).abs()))
+        let last_place = f64::EPSILON * loss.abs().max(1.0) / of[1].h;
+        (*of[1], (here - before).abs().max((here - after).abs()).max(last_place))
     };
     free.windows(3).map(change).filter(|(_, change)| change.is_finite()).min_by(|a, b| a.1.total_cmp(&b.1))
 }
