@@ -21,8 +21,10 @@ use crate::{Usage, setup};
 use args::{CheckArgs, Limit};
 use subject::{Checked, Chosen, How, Subject, is_model};
 
-/// Multiply-adds of a check that takes seconds: four forward passes for each parameter.
-const WORK: f64 = 2e10;
+/// Up to so many multiply-adds, four forward passes for each parameter, all are checked: some seconds.
+const ALL: f64 = 6e10;
+/// Else as many parameters as take so many.
+const SOME: f64 = 2e10;
 /// At least so many parameters of each group.
 const FEWEST: usize = 32;
 
@@ -90,10 +92,11 @@ pub fn run(args: &CheckArgs) -> Result<()> {
     }
     let failed: Vec<&str> =
         found.groups.iter().filter(|group| !group.passed).map(|group| group.name.as_str()).collect();
+    let h = if (1e-4..1e4).contains(&found.h) { found.h.to_string() } else { format!("{:e}", found.h) };
     if failed.is_empty() {
-        bail!("samples lie at kinks within 2h, h = {}, where differences mean nothing", found.h);
+        bail!("samples lie at kinks within 2h, h = {h}, where differences mean nothing");
     }
-    bail!("the gradients of {} differ from central differences with h = {}", failed.join(", "), found.h)
+    bail!("the gradients of {} differ from central differences with h = {h}", failed.join(", "))
 }
 
 /// Whether the user asks for 32 bits: what a recipe trains in does not count.
@@ -112,7 +115,7 @@ fn in_32_bits(args: &CheckArgs) -> Result<bool> {
 /// All parameters, or as many as are checked in seconds.
 fn usual(subject: &Subject, samples: usize) -> Option<usize> {
     let parameters = subject.network.spec().parameters();
-    let limit = (WORK / (4.0 * samples as f64 * parameters as f64)) as usize;
-    let limit = limit.max(FEWEST * 2 * subject.network.spec().layers.len());
-    (limit < parameters).then_some(limit)
+    let of_one = 4.0 * samples as f64 * parameters as f64;
+    let fewest = FEWEST * 2 * subject.network.spec().layers.len();
+    (of_one * parameters as f64 > ALL).then(|| fewest.max((SOME / of_one) as usize))
 }

@@ -63,7 +63,7 @@ fn a_step_too_small_is_round_off_and_one_too_large_truncation() {
             assert!((1e-5..=1e-2).contains(&best_h) && best_error <= 1e-9, "{}", group.verdict);
         }
         assert!(found.groups[0].verdict.contains("the best h is 1e-"), "{}", found.groups[0].verdict);
-        assert!(found.verdict.contains("not backpropagation is to blame"), "{}", found.verdict);
+        assert!(found.verdict.contains("They are to blame, not backpropagation"), "{}", found.verdict);
         assert!(found.verdict.contains("round-off"), "{}", found.verdict);
     }
     let found = check(&spec, inputs(9, 1.0, 1), &at(2.0));

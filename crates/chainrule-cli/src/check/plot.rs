@@ -4,7 +4,7 @@ use chainrule::gradcheck::{GradientCheck, Sweep, SweepPoint};
 use chainrule_report::{Curve, Scale, line_chart};
 
 /// Columns for a decade of h.
-const STEP: usize = 5;
+const STEP: usize = 6;
 /// The smallest power of ten that is drawn; errors below it, and 0, lie there.
 const LOWEST: i32 = -16;
 
@@ -32,21 +32,20 @@ pub fn text(sweep: &Sweep, h: f64) -> String {
         }
         text += &format!("{}\n", line.trim_end());
     }
-    text += &format!("{:>6} └{}\n", "", "─".repeat(STEP * rising.len() + 1));
+    text += &format!("{:>6} └{}\n", "", "─".repeat(STEP * rising.len()));
     let ticks: String = rising.iter().map(|point| format!("{:>STEP$}", tick(point.h))).collect();
-    text += &format!("{:>6} {ticks}  h\n", "");
-    text += "o (L(w+h) - L(w-h)) / 2h = D(h)   * (4 D(h) - D(2h)) / 3, used here   # both";
+    text += &format!("{:>7} {ticks}\n", "");
+    text += "o D(h) = (L(w+h) - L(w-h)) / 2h   * (4 D(h) - D(2h)) / 3, as above   # both";
     if rising.iter().any(|point| point.at_kink) {
-        text += "   k crosses a kink";
+        text += "\nk crosses a kink";
     }
-    text.push('\n');
     text + &match sweep.best_h {
-        Some(best) => format!("asked for: h = {h:e}; best: h = {best:e}\n"),
-        None => format!("asked for: h = {h:e}; no h makes the two agree\n"),
+        Some(best) => format!("\nasked for: h = {h:e}; best: h = {best:e}\n"),
+        None => format!("\nasked for: h = {h:e}; no h makes the two agree\n"),
     }
 }
 
-/// `-4` of 1e-4 would need a legend; five columns hold `1e-12`.
+/// `1e-4`, without digits that 10f64.powi may add.
 fn tick(h: f64) -> String {
     format!("1e{:.0}", h.log10())
 }

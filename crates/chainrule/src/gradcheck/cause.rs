@@ -247,12 +247,12 @@ pub(super) fn single(in_64_bits: &GroupCheck, compared: &Compared, exact: &[f64]
 impl Cause {
     /// The cause in words, at step `h`.
     pub fn words(&self, h: f64) -> String {
-        let e = |value: f64| format!("{value:.1e}");
+        let e = |value: f64| if value == 0.0 { "0".to_string() } else { format!("{value:.1e}") };
         match self {
             Self::Same => "same".into(),
             Self::Kink { unit, sample, z, parameter, free_h, free_error, one_sided } => {
                 let crossed = format!(
-                    "kink: {unit} is {} from its kink (batch sample {sample}), and moving {parameter} by 2h carries it across",
+                    "kink: {unit} is {} from its kink (sample {sample} of the batch), and moving {parameter} by 2h carries it across",
                     e(z.abs())
                 );
                 match (free_h, free_error) {

@@ -58,7 +58,7 @@ pub(super) fn of_check(
         blame.push("32 bits");
     }
     format!(
-        "Central differences disagree in {failed}, and not backpropagation is to blame but the differences: {}{unseen}.",
+        "Central differences disagree in {failed}. They are to blame, not backpropagation: {}{unseen}.",
         blame.join("; ")
     )
 }
