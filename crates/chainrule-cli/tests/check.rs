@@ -135,12 +135,9 @@ fn a_disagreement_is_explained() {
     let place = Place::new();
     let ran =
         place.run("check digits --hidden 4 activation=tanh --h 1e-10").expect(1, &["differ", "h = 1e-10"]);
-    for part in [
-        "round-off: h = 1e-10 is too small",
-        "the best h is 1e-",
-        "relative error of w[",
-        "not backpropagation",
-    ] {
+    for part in
+        ["round-off: h = 1e-10 is too small", "best h is 1e-", "relative error of w[", "not backpropagation"]
+    {
         assert!(ran.out.contains(part), "{part} is not in:\n{}", ran.out);
     }
     let ran = place.run("check digits --hidden 4 activation=tanh --h 10").expect(1, &[]);
@@ -222,4 +219,13 @@ fn both_ways_are_timed() {
     }
     assert!(found["verdict"].as_str().unwrap().contains("two forward passes"));
     place.refuses("check mazur --time --plot", 2, &["--plot"]);
+}
+
+#[test]
+fn what_differences_cannot_see_is_not_called_agreement() {
+    let out = Place::new().done("check mazur bias_init=constant(30)").out;
+    for part in ["too small to tell: o1 is saturated, f'(z) = 4.0e-14", "Nothing can be told"] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    assert!(!out.contains("agrees"), "{out}");
 }

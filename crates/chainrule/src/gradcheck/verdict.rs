@@ -32,6 +32,10 @@ pub(super) fn of_check(
     if groups.iter().any(|group| group.cause == Cause::NotFinite) {
         return "Gradients or losses are not finite: there is nothing to compare.".into();
     }
+    if small == groups.len() {
+        return "Nothing can be told: the gradients of all groups are too small for differences to see."
+            .into();
+    }
     if failed.is_empty() {
         let kinks = if at_kink.is_empty() {
             ""
