@@ -28,7 +28,7 @@ fn check(spec: &NetworkSpec, n: usize, regularize: &Regularize, seed: u64) -> Gr
         let y = y.collect();
         let batch = Batch::from_parts(x, y, spec.inputs(), spec.outputs());
         let found = gradcheck::check(
-            &Problem { net: &net, params: &params, batch: &batch, regularize: regularize, samples: 100 },
+            &Problem { net: &net, params: &params, batch: &batch, regularize, samples: 100 },
             &Options::default(),
         );
         if found.at_kink.is_empty() && found.groups.iter().all(|g| !(1e-14..1e-5).contains(&g.norm)) {

@@ -13,7 +13,7 @@ pub fn text(sweep: &Sweep, h: f64) -> String {
     let rising: Vec<&SweepPoint> = sweep.points.iter().rev().collect();
     let row = |error: f64| match error {
         error if error > 0.0 => (error.log10().round() as i32).clamp(LOWEST, 0),
-        error if error == 0.0 => LOWEST,
+        0.0 => LOWEST,
         _ => 0, // not finite
     };
     let lowest = rising.iter().map(|point| row(point.central).min(row(point.extrapolated))).min();

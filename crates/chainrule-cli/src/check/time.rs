@@ -2,6 +2,7 @@
 //! all derivatives; central differences need two forward passes for each.
 
 use std::hint::black_box;
+use std::io::IsTerminal;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use super::subject::Subject;
 use crate::bench::median;
 use crate::terminal::{self, figure, wrapped};
-use crate::watch::thousands;
+use crate::watch::{say, thousands};
 
 /// Hidden layers between 784 inputs and 10 outputs, all sigmoid, with the quadratic loss.
 const HIDDEN: [&[usize]; 5] = [&[30], &[100], &[300, 100], &[512, 512], &[1024, 1024]];
@@ -72,6 +73,9 @@ struct Document {
 pub fn run(subject: &Subject, count: usize, json: bool) -> Result<()> {
     let samples: Vec<usize> = (0..count.min(subject.data.len())).collect();
     let batch = subject.batch(&samples);
+    if !json && std::io::stderr().is_terminal() {
+        say("measuring both ways, some seconds");
+    }
     let mut networks =
         vec![Measured { asked_for: true, ..measure(&subject.network, &subject.params, &batch) }];
     for hidden in HIDDEN {

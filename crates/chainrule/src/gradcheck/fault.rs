@@ -249,7 +249,8 @@ fn plain_gradient(problem: &Problem<f64>, slip: Option<Classic>, affected: &Rang
                 }
                 // BP3
                 let bias = layout.bias(l);
-                if !bias.is_empty() && !(slip == Some(Classic::BiasForgotten) && affected.contains(&l)) {
+                let forgotten = slip == Some(Classic::BiasForgotten) && affected.contains(&l);
+                if !bias.is_empty() && !forgotten {
                     grads[bias.start + if bias.len() == 1 { 0 } else { j }] += d;
                 }
             }
