@@ -64,7 +64,7 @@ pub(super) fn locate(
         _ => "biases are",
     };
     let after = match spec.layers.len() - layer {
-        0 => "the output layer".to_string(),
+        0 => "it is the output layer".to_string(),
         1 => format!("layer {} agrees", layer + 1),
         _ => format!("layers {} to {} agree", layer + 1, spec.layers.len()),
     };
