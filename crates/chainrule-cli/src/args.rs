@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::check::args::CheckArgs;
 use crate::explain::args::ExplainArgs;
 use crate::flags::RunFlags;
 use crate::fool::args::FoolArgs;
@@ -32,7 +33,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Change inputs a little so that the network answers wrongly, and see how little it takes
     Fool(FoolArgs),
-    /// Check the gradients of a recipe or model against finite differences
+    /// Check the gradients of a recipe or model against finite differences, and explain what disagrees
     Check(CheckArgs),
     /// Train with every combination of settings, side by side, and say why one fails
     Compare(CompareArgs),
@@ -150,25 +151,6 @@ pub struct InspectArgs {
     /// Print every weight and bias
     #[arg(long)]
     pub weights: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
-pub struct CheckArgs {
-    /// A recipe, data (for its default recipe), or a model; then data for a model, or settings as KEY=VALUE
-    #[arg(value_name = "RECIPE | DATA | MODEL | KEY=VALUE")]
-    pub words: Vec<String>,
-    #[command(flatten)]
-    pub flags: RunFlags,
-    /// Number of samples
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub samples: u64,
-    /// Step of the differences
-    #[arg(long, default_value_t = chainrule::gradcheck::H)]
-    pub h: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -1,30 +1,42 @@
-//! `chainrule check`: backpropagation against central differences, in 64 bits.
+//! `chainrule check`: backpropagation against central differences, and why they disagree.
 
+pub mod args;
+mod plot;
+mod show;
 pub mod subject;
+mod time;
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use chainrule::gradcheck::{self, GradientCheck, GroupCheck};
+use chainrule::gradcheck::{GradientCheck, Options};
+use chainrule_io::write_atomically;
 use indicatif::ProgressBar;
-use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use crate::args::CheckArgs;
+use crate::flags::split_words;
 use crate::watch::thousands;
-use crate::{Usage, setup, terminal};
-use subject::{Checked, Subject, is_model};
+use crate::{Usage, setup};
+use args::{CheckArgs, Limit};
+use subject::{Checked, Chosen, How, Subject, is_model};
+
+/// Up to so many multiply-adds, four forward passes for each parameter, all are checked: some seconds.
+const ALL: f64 = 6e10;
+/// Else as many parameters as take so many.
+const SOME: f64 = 2e10;
+/// At least so many parameters of each group.
+const FEWEST: usize = 32;
 
 /// The document of `--json`.
 #[derive(Serialize)]
 struct Document<'a> {
-    passed: bool,
-    h: f64,
-    tolerance: f64,
+    network: String,
+    data: &'a str,
     samples: &'a [usize],
-    loss: f64,
-    groups: &'a [GroupCheck],
+    left_out: &'a [usize],
+    #[serde(flatten)]
+    found: &'a GradientCheck,
 }
 
 /// Checks the gradients of a recipe, of data's default recipe, or of a model.
@@ -32,88 +44,78 @@ pub fn run(args: &CheckArgs) -> Result<()> {
     if !(args.h.is_finite() && args.h > 0.0) {
         return Err(Usage(anyhow!("--h {}: expected a number above 0", args.h)).into());
     }
-    let subject = match args.words.first() {
-        Some(word) if is_model(word) => Subject::of_model(args)?,
-        _ => Subject::of_settings(&setup::settings(&args.words, &args.flags)?)?,
+    let single = in_32_bits(args)?;
+    let (subject, seed) = match args.words.first() {
+        Some(word) if is_model(word) => (Subject::of_model(args)?, 0),
+        _ => {
+            let settings = setup::settings(&args.words, &args.flags)?;
+            (Subject::of_settings(&settings)?, settings.seed.unwrap_or(0))
+        }
+    };
+    let count = usize::try_from(args.samples)?;
+    if args.time {
+        return time::run(&subject, count, args.json);
+    }
+    let chosen = if args.sample.is_empty() { Chosen::First(count) } else { Chosen::These(&args.sample) };
+    let samples = if args.sample.is_empty() { count } else { args.sample.len() };
+    let parameters = match args.parameters {
+        Some(Limit::All) => None,
+        Some(Limit::Count(count)) => Some(count),
+        None => usual(&subject, samples),
     };
     let spinner = (std::io::stderr().is_terminal()).then(|| {
         let spinner = ProgressBar::new_spinner();
         spinner.enable_steady_tick(Duration::from_millis(100));
-        spinner.set_message(format!(
-            "checking {} derivatives by differences",
-            thousands(subject.params.len() as f64)
-        ));
+        let all = subject.network.spec().parameters();
+        let checked = thousands(parameters.map_or(all, |limit| limit.min(all)) as f64);
+        spinner.set_message(format!("checking {checked} derivatives by differences"));
         spinner
     });
-    let checked = subject.check(usize::try_from(args.samples)?, args.h);
+    let checked = subject.check(&chosen, How { options: Options { h: args.h, parameters, seed }, single });
     if let Some(spinner) = spinner {
         spinner.finish_and_clear();
     }
-    let Checked { samples, found } = checked?;
+    let Checked { samples, left_out, found } = checked?;
+    if let Some(Some(file)) = &args.plot {
+        write_atomically(file, plot::svg(&found).as_bytes())?;
+    }
     if args.json {
-        let GradientCheck { groups, loss, h, tolerance, passed, .. } = &found;
-        let document = Document {
-            passed: *passed,
-            h: *h,
-            tolerance: *tolerance,
-            samples: &samples,
-            loss: *loss,
-            groups,
-        };
+        let (network, data) = (subject.network.spec().sizes(), subject.data.name());
+        let document = Document { network, data, samples: &samples, left_out: &left_out, found: &found };
         anstream::println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
-        print(&subject, &samples, &found);
+        let title = show::title(&subject, &samples, &left_out, &found);
+        anstream::println!("{title}\n{}", show::text(&found, args.plot.is_some()));
     }
-    if !found.passed {
-        let failed: Vec<&str> =
-            found.groups.iter().filter(|group| !group.passed).map(|group| group.name.as_str()).collect();
-        bail!(
-            "the gradients of {} differ from central differences with h = {}{}",
-            failed.join(", "),
-            found.h,
-            if found.h > gradcheck::H { " (a smaller h may be what is needed)" } else { "" }
-        );
+    if found.passed {
+        return Ok(());
     }
-    Ok(())
+    let failed: Vec<&str> =
+        found.groups.iter().filter(|group| !group.passed).map(|group| group.name.as_str()).collect();
+    let h = if (1e-4..1e4).contains(&found.h) { found.h.to_string() } else { format!("{:e}", found.h) };
+    if failed.is_empty() {
+        bail!("samples lie at kinks within 2h, h = {h}, where differences mean nothing");
+    }
+    bail!("the gradients of {} differ from central differences with h = {h}", failed.join(", "))
 }
 
-fn print(subject: &Subject<'_>, samples: &[usize], found: &GradientCheck) {
-    let row = |group: &GroupCheck| {
-        let number = |value: f64| format!("{value:.3e}");
-        vec![
-            group.name.clone(),
-            thousands(group.parameters as f64),
-            number(group.relative_error),
-            number(group.max_relative_error),
-            number(group.mean_absolute_difference),
-            number(group.max_absolute_difference),
-            if group.passed { "same" } else { "different" }.to_string(),
-        ]
-    };
-    let rows = found.groups.iter().map(row).collect();
-    let names = ["group", "parameters", "relative error", "max", "mean |difference|", "max", "verdict"];
-    let table = terminal::table(&names, rows, &[1, 2, 3, 4, 5]);
-    let indices = match samples {
-        [first, .., last] if last - first + 1 == samples.len() => format!("{first} to {last}"),
-        _ => samples.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    };
-    anstream::println!(
-        "{} on samples {indices} of '{}' (from 0)",
-        subject.network.spec().sizes(),
-        subject.data.name()
-    );
-    for line in table.lines() {
-        let line = line.trim_end();
-        match line.strip_suffix("different") {
-            Some(start) => anstream::println!("{start}{}", "different".red()),
-            None => anstream::println!("{line}"),
-        }
+/// Whether the user asks for 32 bits: what a recipe trains in does not count.
+fn in_32_bits(args: &CheckArgs) -> Result<bool> {
+    let usage = |error: anyhow::Error| anyhow::Error::new(Usage(error));
+    let words = if args.words.first().is_some_and(|word| is_model(word)) { &[] } else { &args.words[..] };
+    let (_, mut given) = split_words(words).map_err(usage)?;
+    given.extend(args.flags.table().map_err(usage)?);
+    match given.get("dtype").and_then(|value| value.as_str()) {
+        None | Some("f64") => Ok(false),
+        Some("f32") => Ok(true),
+        Some(other) => Err(usage(anyhow!("dtype: check computes in f64 or f32, found {other}"))),
     }
-    let verdict = if found.passed { "backpropagation agrees with" } else { "backpropagation DIFFERS from" };
-    anstream::println!(
-        "loss {:.6}; {verdict} central differences: h = {:e}, relative error of a group at most {:e}",
-        found.loss,
-        found.h,
-        found.tolerance
-    );
+}
+
+/// All parameters, or as many as are checked in seconds.
+fn usual(subject: &Subject, samples: usize) -> Option<usize> {
+    let parameters = subject.network.spec().parameters();
+    let of_one = 4.0 * samples as f64 * parameters as f64;
+    let fewest = FEWEST * 2 * subject.network.spec().layers.len();
+    (of_one * parameters as f64 > ALL).then(|| fewest.max((SOME / of_one) as usize))
 }

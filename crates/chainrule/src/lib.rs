@@ -16,7 +16,7 @@
 //! | [`network`] | the forward pass |
 //! | [`loss`] | the loss and BP1 |
 //! | [`backprop`] | BP2, BP3, BP4 |
-//! | [`gradcheck`] | central differences against them |
+//! | [`gradcheck`] | central differences against them, and why they disagree |
 //! | [`input_gradient`], [`attack`] | dE/dx, and inputs that fool a network |
 //! | [`optimizer`], [`lbfgs`] | the update |
 //! | [`schedule`] | the learning rate over time |

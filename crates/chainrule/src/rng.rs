@@ -24,6 +24,8 @@ pub enum Stream {
     Search,
     /// Inputs changed at random, beside an attack.
     Attack,
+    /// Which parameters a gradient check looks at.
+    Check,
 }
 
 /// The generator of `seed` for one purpose.

@@ -3,7 +3,7 @@
 mod common;
 
 use chainrule::batch::Batch;
-use chainrule::gradcheck::{self, GradientCheck, H};
+use chainrule::gradcheck::{self, GradientCheck, Options, Problem};
 use chainrule::network::Network;
 use chainrule::regularize::Regularize;
 use chainrule::spec::{BiasMode, LayerSpec, NetworkSpec};
@@ -27,7 +27,10 @@ fn check(spec: &NetworkSpec, n: usize, regularize: &Regularize, seed: u64) -> Gr
         });
         let y = y.collect();
         let batch = Batch::from_parts(x, y, spec.inputs(), spec.outputs());
-        let found = gradcheck::check(&net, &params, &batch, regularize, 100, H);
+        let found = gradcheck::check(
+            &Problem { net: &net, params: &params, batch: &batch, regularize, samples: 100 },
+            &Options::default(),
+        );
         if found.at_kink.is_empty() && found.groups.iter().all(|g| !(1e-14..1e-5).contains(&g.norm)) {
             return found;
         }
@@ -125,7 +128,16 @@ fn nan_fails() {
     let net = Network::new(spec).unwrap();
     let params: Vec<f64> = net.init(0).unwrap();
     let batch = Batch::from_parts(vec![f64::NAN, 0.0, 0.0], vec![0.0, 0.0], 3, 2);
-    let found = gradcheck::check(&net, &params, &batch, &Regularize::default(), 1, H);
+    let found = gradcheck::check(
+        &Problem {
+            net: &net,
+            params: &params,
+            batch: &batch,
+            regularize: &Regularize::default(),
+            samples: 1,
+        },
+        &Options::default(),
+    );
     assert!(!found.passed && found.groups.iter().all(|group| !group.passed), "{found:?}");
 }
 
@@ -137,7 +149,16 @@ fn a_sample_at_a_kink_is_reported() {
     let params: Vec<f64> = net.init(0).unwrap();
     // The second sample's z is exactly 0.
     let batch = Batch::from_parts(vec![0.5, 0.5, 0.5, 0.5, -0.5, 0.0], vec![0.0; 4], 3, 2);
-    let found = gradcheck::check(&net, &params, &batch, &Regularize::default(), 1, H);
+    let found = gradcheck::check(
+        &Problem {
+            net: &net,
+            params: &params,
+            batch: &batch,
+            regularize: &Regularize::default(),
+            samples: 1,
+        },
+        &Options::default(),
+    );
     assert_eq!(found.at_kink, [1]);
     assert!(!found.passed);
 }

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use chainrule::Dataset;
 use chainrule::batch::{Batch, TargetCoding};
-use chainrule::gradcheck::{self, GradientCheck};
+use chainrule::gradcheck::{self, GradientCheck, Options, Problem};
 use chainrule::network::{Network, Workspace};
 use chainrule::recipe::{OneOrMany, Settings};
 use chainrule::regularize::Regularize;
+use chainrule::{Dataset, Real};
 use chainrule_io::recipes::find_recipe;
 use chainrule_io::{Model, Part, SourceOptions, load_with, prepare};
 
+use super::args::CheckArgs;
 use crate::Usage;
-use crate::args::CheckArgs;
 use crate::run_folder::model_file;
 
 /// Rounds of replacing samples at a kink before giving up.
@@ -40,8 +40,27 @@ pub struct Subject<'d> {
 pub struct Checked {
     /// Indices of the samples used.
     pub samples: Vec<usize>,
+    /// Samples before them that lie at a kink.
+    pub left_out: Vec<usize>,
     /// What was found.
     pub found: GradientCheck,
+}
+
+/// Which samples are checked.
+pub enum Chosen<'a> {
+    /// The first so many that lie at no kink.
+    First(usize),
+    /// These, wherever they lie.
+    These(&'a [usize]),
+}
+
+/// How it is checked.
+#[derive(Clone, Copy, Default)]
+pub struct How {
+    /// The step, and which parameters.
+    pub options: Options,
+    /// Both ways in 32 bits.
+    pub single: bool,
 }
 
 /// Whether the word names a model file or a run folder, and nothing that could be trained on.
@@ -74,6 +93,7 @@ impl Subject<'_> {
         let mut flags = args.flags.table().map_err(usage)?;
         let data_dir = flags.remove("data_dir").and_then(|value| value.as_str().map(Into::into));
         flags.remove("threads");
+        flags.remove("dtype");
         let setting = args
             .words
             .get(2)
@@ -108,43 +128,71 @@ impl Subject<'_> {
         })
     }
 
-    /// Checks on the first `count` samples of the data that lie at no kink.
+    /// Checks on some samples of the data.
     ///
     /// # Errors
-    /// If there are not enough of them.
-    pub fn check(&self, count: usize, h: f64) -> Result<Checked> {
+    /// If there are not enough of them away from kinks, or one chosen is not there.
+    pub fn check(&self, chosen: &Chosen, how: How) -> Result<Checked> {
         let total = self.data.len();
-        let count = count.min(total);
-        let mut rest = (0..total).filter(|&sample| !self.at_own_kink(sample, h));
-        let mut samples: Vec<usize> = rest.by_ref().take(count).collect();
+        let (mut samples, mut left_out) = (Vec::new(), Vec::new());
+        let count = match *chosen {
+            Chosen::These(these) => {
+                if let Some(sample) = these.iter().find(|&&sample| sample >= total) {
+                    let problem = format!("--sample {sample}: expected samples of '{}'", self.data.name());
+                    return Err(Usage(anyhow!("{problem}, 0 to {}", total - 1)).into());
+                }
+                let found = self.check_these(these, how)?;
+                return Ok(Checked { samples: these.to_vec(), left_out, found });
+            }
+            Chosen::First(count) => count.min(total),
+        };
+        let mut rest = 0..total;
         for _ in 0..TRIES {
+            while samples.len() < count {
+                let Some(sample) = rest.next() else { break };
+                let at_kink = self.at_own_kink(sample, how.options.h);
+                if at_kink { &mut left_out } else { &mut samples }.push(sample);
+            }
             if samples.len() < count {
                 break;
             }
-            let batch = self.batch(&samples);
-            if batch.total_weight() == 0.0 {
-                bail!("samples {samples:?} of '{}' weigh nothing: there is no gradient", self.data.name());
-            }
-            let (net, params) = (&self.network, &self.params);
-            let found = gradcheck::check(net, params, &batch, &self.regularize, total, h);
+            let found = self.check_these(&samples, how)?;
             if found.at_kink.is_empty() {
-                return Ok(Checked { samples, found });
+                return Ok(Checked { samples, left_out, found });
             }
-            let mut index = 0;
-            samples.retain(|_| {
-                index += 1;
-                !found.at_kink.contains(&(index - 1))
-            });
-            let missing = count - samples.len();
-            samples.extend(rest.by_ref().take(missing));
+            left_out.extend(found.at_kink.iter().map(|&at| samples[at]));
+            left_out.sort_unstable();
+            samples.retain(|sample| !left_out.contains(sample));
         }
         bail!(
-            "no {count} samples of '{}' away from the kinks of activations or loss, where differences with h = {h} mean nothing (a smaller --h or fewer --samples may find some)",
-            self.data.name()
+            "no {count} samples of '{}' away from the kinks of activations or loss, where differences with h = {} mean nothing (a smaller --h or fewer --samples may find some; --sample 0 checks sample 0 and shows the kink)",
+            self.data.name(),
+            how.options.h
         )
     }
 
-    fn batch(&self, samples: &[usize]) -> Batch<f64> {
+    fn check_these(&self, samples: &[usize], how: How) -> Result<GradientCheck> {
+        let batch = self.batch::<f64>(samples);
+        if batch.total_weight() == 0.0 {
+            bail!("samples {samples:?} of '{}' weigh nothing: there is no gradient", self.data.name());
+        }
+        let (net, regularize, samples_in_all) = (&self.network, &self.regularize, self.data.len());
+        let problem =
+            Problem { net, params: &self.params, batch: &batch, regularize, samples: samples_in_all };
+        if !how.single {
+            return Ok(gradcheck::check(&problem, &how.options));
+        }
+        // The same numbers in both: those that 32 bits hold.
+        let params: Vec<f32> = self.params.iter().map(|&w| f32::from_f64(w)).collect();
+        let same: Vec<f64> = params.iter().map(|w| w.to_f64()).collect();
+        let in_32_bits = self.batch::<f32>(samples);
+        let single =
+            Problem { net, params: &params, batch: &in_32_bits, regularize, samples: samples_in_all };
+        Ok(gradcheck::check_single(&single, &Problem { params: &same, ..problem }, &how.options))
+    }
+
+    /// Some samples of the data as a batch.
+    pub fn batch<T: Real>(&self, samples: &[usize]) -> Batch<T> {
         let mut batch = Batch::new(&self.data, self.network.spec().outputs(), samples.len());
         batch.gather(&self.data, self.coding, &self.class_weights, samples.iter().copied());
         batch
@@ -157,7 +205,7 @@ impl Subject<'_> {
         if !layers.iter().any(|layer| layer.activation.has_kink()) {
             return false;
         }
-        let batch = self.batch(&[sample]);
+        let batch = self.batch::<f64>(&[sample]);
         let mut ws = Workspace::new(&self.network, 1, 1);
         self.network.forward(&self.params, batch.x(), &mut ws);
         layers.iter().enumerate().any(|(l, layer)| {

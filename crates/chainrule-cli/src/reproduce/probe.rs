@@ -14,7 +14,7 @@ use chainrule_io::Prepared;
 
 use super::metric::Metric;
 use super::sample::{self, layer, weight_at};
-use crate::check::subject::Subject;
+use crate::check::subject::{Chosen, How, Subject};
 
 /// Training samples over which slopes and gradient norms are averaged: every k-th, so that all classes occur.
 const AVERAGED: usize = 500;
@@ -186,7 +186,7 @@ impl<'p, T: Real> Probe<'p, T> {
                 class_weights: Vec::new(),
                 regularize: self.prepared.resolved.config.regularize,
             };
-            let _ = self.check.set(subject.check(3, gradcheck::H)?.found);
+            let _ = self.check.set(subject.check(&Chosen::First(3), How::default())?.found);
         }
         let found = self.check.get().and_then(|found| found.groups.iter().find(|group| group.name == name));
         found.with_context(|| format!("the network has no {name}"))
