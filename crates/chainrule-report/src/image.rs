@@ -1,3 +1,4 @@
+use crate::weights_image::diverging;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -121,7 +122,7 @@ fn encode(bitmap: &Bitmap, palette: Palette) -> Result<Vec<u8>, png::EncodingErr
         }
         Palette::Diverging => {
             encoder.set_color(png::ColorType::Indexed);
-            encoder.set_palette(diverging());
+            encoder.set_palette(blue_to_red());
             let middle = f64::from(SHADES);
             bitmap.signed().iter().map(|&v| (middle + v * middle).round() as u8).collect()
         }
@@ -133,17 +134,9 @@ fn encode(bitmap: &Bitmap, palette: Palette) -> Result<Vec<u8>, png::EncodingErr
 }
 
 /// Blue through white to red, three bytes a colour.
-fn diverging() -> Vec<u8> {
-    const BLUE: [f64; 3] = [0.0, 82.0, 155.0];
-    const RED: [f64; 3] = [178.0, 24.0, 43.0];
+fn blue_to_red() -> Vec<u8> {
     let shades = f64::from(SHADES);
-    (0..=2 * SHADES)
-        .flat_map(|i| {
-            let v = f64::from(i) / shades - 1.0;
-            let end = if v < 0.0 { BLUE } else { RED };
-            end.map(|c| (255.0 + v.abs() * (c - 255.0)).round() as u8)
-        })
-        .collect()
+    (0..=2 * SHADES).flat_map(|i| diverging(f64::from(i) - shades, shades)).collect()
 }
 
 #[cfg(test)]

@@ -124,33 +124,79 @@ impl Histogram {
     /// How many numbers lie in each of `parts` equal parts of `low` to `high`; a bin that lies in several is shared out
     /// by its length in each. Those outside are left out.
     pub fn spread(&self, low: f64, high: f64, parts: usize) -> Vec<f64> {
-        let mut counts = vec![0.0; parts];
-        let width = (high - low) / parts as f64;
-        if !(width > 0.0) {
-            return counts;
-        }
-        for bin in self.bins(1 << BITS) {
-            // No number lies beyond the extremes, however wide the bin they are in.
-            let (from, to) = (bin.low.max(self.min), bin.high.min(self.max));
-            let place = |v: f64| ((v - low) / width).floor();
-            if from >= to || place(from) == place(to) {
-                // The upper edge belongs to the last part.
-                let at = if from == high { parts as f64 - 1.0 } else { place(from) };
-                if (0.0..parts as f64).contains(&at) {
-                    counts[at as usize] += bin.count as f64;
-                }
-                continue;
-            }
-            let (mut at, last) = (place(from).max(0.0), place(to).min(parts as f64 - 1.0));
-            while at <= last {
-                let (begin, end) = (low + at * width, low + (at + 1.0) * width);
-                let shared = (to.min(end) - from.max(begin)).max(0.0) / (to - from);
-                counts[at as usize] += bin.count as f64 * shared;
-                at += 1.0;
-            }
-        }
-        counts
+        // No number lies beyond the extremes, however wide the bin they are in.
+        let inside = |bin: Bin| (bin.low.max(self.min), bin.high.min(self.max), bin.count as f64);
+        share_out(self.bins(1 << BITS).into_iter().map(inside), low, high, parts)
     }
+
+    /// The same of their sizes, without signs and zeros, `low` and `high` being powers of ten.
+    pub fn spread_sizes(&self, low: f64, high: f64, parts: usize) -> Vec<f64> {
+        share_out(self.sizes().into_iter(), low, high, parts)
+    }
+
+    /// The power of ten below which a share of all sizes lies, zeros left out; nothing if all are 0.
+    pub fn size_quantile(&self, share: f64) -> Option<f64> {
+        let sizes = self.sizes();
+        let wanted = share.clamp(0.0, 1.0) * sizes.iter().map(|(_, _, count)| count).sum::<f64>();
+        let mut below = 0.0;
+        let reached = sizes.iter().find(|(_, _, count)| {
+            below += count;
+            below >= wanted
+        });
+        reached.map(|&(_, high, _)| high)
+    }
+
+    /// The same without zeros, of which there can be so many that nothing else shows.
+    #[must_use]
+    pub fn without_zeros(&self) -> Self {
+        let bins = self.bins.iter().copied().filter(|(key, _)| *key != 0).collect();
+        Self { count: self.count - self.zeros(), bins, ..*self }
+    }
+
+    /// How many numbers are 0.
+    pub fn zeros(&self) -> u64 {
+        self.bins.iter().find(|(key, _)| *key == 0).map_or(0, |&(_, count)| count)
+    }
+
+    /// Bins of sizes other than 0, by rising place: where they begin and end as powers of ten, and how many they hold.
+    fn sizes(&self) -> Vec<(f64, f64, f64)> {
+        let mut sizes = std::collections::BTreeMap::new();
+        for (key, count) in self.bins.iter().filter(|(key, _)| *key != 0) {
+            *sizes.entry(key.abs()).or_insert(0u64) += count;
+        }
+        let with_edges = |(key, count)| {
+            let (low, high) = edges(key, 0);
+            (low.log10(), high.log10(), count as f64)
+        };
+        sizes.into_iter().map(with_edges).collect()
+    }
+}
+
+/// How much of `ranges` (begin, end, count) lies in each of `parts` equal parts of `low` to `high`.
+fn share_out(ranges: impl Iterator<Item = (f64, f64, f64)>, low: f64, high: f64, parts: usize) -> Vec<f64> {
+    let mut counts = vec![0.0; parts];
+    let width = (high - low) / parts as f64;
+    if !(width > 0.0) {
+        return counts;
+    }
+    let place = |v: f64| ((v - low) / width).floor();
+    for (from, to, count) in ranges {
+        if from >= to || place(from) == place(to) {
+            // The upper edge belongs to the last part.
+            let at = if from == high { parts as f64 - 1.0 } else { place(from) };
+            if (0.0..parts as f64).contains(&at) {
+                counts[at as usize] += count;
+            }
+            continue;
+        }
+        let (mut at, last) = (place(from).max(0.0), place(to).min(parts as f64 - 1.0));
+        while at <= last {
+            let (begin, end) = (low + at * width, low + (at + 1.0) * width);
+            counts[at as usize] += count * (to.min(end) - from.max(begin)).max(0.0) / (to - from);
+            at += 1.0;
+        }
+    }
+    counts
 }
 
 /// The bin of a finite number: 0 for 0, from 1 upwards by size, negative for negative numbers.
@@ -227,6 +273,14 @@ mod tests {
         assert_eq!(same.spread(0.0, 1.0, 4), [0.0, 0.0, 0.0, 7.0]);
         assert_eq!(same.spread(1.0, 2.0, 2), [7.0, 0.0]);
         assert_eq!(same.spread(1.0, 1.0, 2), [0.0, 0.0]);
+        let sizes = Histogram::of([-100.0, 0.0, 0.01, 0.011, 3.0].into_iter());
+        assert_eq!((sizes.zeros(), sizes.without_zeros().zeros(), sizes.without_zeros().count), (1, 0, 4));
+        let spread = sizes.spread_sizes(-3.0, 3.0, 6); // 0.01 has a bin on both sides of it
+        assert!((spread.iter().sum::<f64>() - 4.0).abs() <= 1e-9, "{spread:?}");
+        assert!(spread[3] == 1.0 && spread[1] + spread[2] >= 1.999, "{spread:?}");
+        let most = sizes.size_quantile(1.0).unwrap();
+        assert!((most - 2.0).abs() <= 0.002, "{most}");
+        assert_eq!(Histogram::of([0.0].into_iter()).size_quantile(0.5), None);
         let nothing = Histogram::of(std::iter::empty());
         assert!(nothing.mean().is_nan() && nothing.quantile(0.5) == 0.0);
     }
