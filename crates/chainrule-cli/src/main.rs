@@ -31,6 +31,7 @@ mod diagnosis;
 mod finish;
 mod report;
 mod run_folder;
+mod tensorboard;
 mod watch;
 
 use std::io::Write;
