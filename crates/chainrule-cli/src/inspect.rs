@@ -75,9 +75,12 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         weights::write(&mut out, &subject)?;
     }
     if let Some(inside) = &inside {
-        // The page has them all.
+        // The page has all moments and samples.
         let brief = args.output.is_some() && args.checkpoint.is_empty();
-        writeln!(out, "\n{}", inside.text(width(), brief))?;
+        writeln!(out, "\n{}", inside.figures_text(width(), brief))?;
+        if args.samples.is_some() {
+            write!(out, "{}", inside.exciting_text())?;
+        }
     }
     if let Some(folder) = &args.output {
         writeln!(out, "\nwritten to {}: {}", folder.display(), files.join(", "))?;

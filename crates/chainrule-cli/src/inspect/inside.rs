@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::layer_name;
 use super::replay::Inside;
-use crate::terminal::{count, figure, shortened, table};
+use crate::terminal::{count, figure, shortened, table, wrapped};
 
 /// Bins per octave in JSON.
 const PARTS: u32 = 8;
@@ -100,35 +100,35 @@ impl Inside {
         rows
     }
 
-    /// All of it for the terminal; of the moments only the first and the last if `ends`.
-    pub fn text(&self, width: usize, ends: bool) -> String {
-        let last = self.moments.len() - 1;
-        let shown: Vec<&Moment> = self
-            .moments
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| !ends || [0, last].contains(at))
-            .map(|(_, m)| m)
-            .collect();
+    /// The figures for the terminal; of the moments only the first and the last if `ends`.
+    pub fn figures_text(&self, width: usize, ends: bool) -> String {
+        let shown: Vec<&Moment> = match &self.moments[..] {
+            [first, .., last] if ends => vec![first, last],
+            all => all.iter().collect(),
+        };
         let mut text = table(&Self::header(), self.rows_of(&shown, true), &[2, 3, 4, 5, 6, 7, 8]) + "\n";
         for note in self.notes() {
             text += "\n";
-            text += &crate::terminal::wrapped(note.split(' '), width).join("\n");
+            text += &wrapped(note.split(' '), width).join("\n");
         }
+        text
+    }
+
+    /// The most exciting samples of each unit for the terminal.
+    pub fn exciting_text(&self) -> String {
+        let samples = |unit: &Vec<Excited>| -> String {
+            if is_silent(unit) {
+                return "none: its activation is 0 for every training sample".into();
+            }
+            let one = |e: &Excited| format!("{} ({})", self.named(e), four(e.a));
+            unit.iter().map(one).collect::<Vec<_>>().join("  ")
+        };
+        let mut text = String::new();
         for (l, units) in &self.excited {
-            text += &format!(
-                "\n\n{}; the most exciting samples of each, with their activation\n",
-                self.layer_title(*l)
-            );
-            let samples = |unit: &Vec<Excited>| -> String {
-                if is_silent(unit) {
-                    return "none: its activation is 0 for every training sample".into();
-                }
-                let one = |e: &Excited| format!("{} ({})", self.named(e), four(e.a));
-                unit.iter().map(one).collect::<Vec<_>>().join("  ")
-            };
             let rows = units.iter().enumerate().map(|(at, unit)| vec![(at + 1).to_string(), samples(unit)]);
-            text += &table(&["unit", "samples"], rows.collect(), &[0]);
+            let title = self.layer_title(*l);
+            text += &format!("\n{title}; the most exciting samples of each, with their activation\n");
+            text += &(table(&["unit", "samples"], rows.collect(), &[0]) + "\n");
         }
         text
     }

@@ -23,8 +23,8 @@ const UNITS: usize = 100;
 const EXCITED: usize = 32;
 /// Rows and columns of a table of weights.
 const HEAT: (usize, usize) = (60, 32);
-/// Equal parts of the axis of a histogram.
-const PARTS: usize = 80;
+/// Equal parts of the axis of a histogram, at least and at most: few numbers need wide ones.
+const PARTS: (usize, usize) = (12, 80);
 /// Share of all numbers beyond either end of an axis.
 const BEYOND: f64 = 0.005;
 /// Powers of ten on an axis, at most.
@@ -200,7 +200,7 @@ fn activations(inside: &Inside, l: usize) -> RidgePanel {
     let end = |v: f64| [-1.0, 0.0, 1.0].into_iter().find(|end| (v - end).abs() <= near).unwrap_or(v);
     let (low, high) = (end(low), end(high));
     panel(inside, l, (low, high), |layer| {
-        let counts = layer.activations.without_zeros().spread(low, high, PARTS);
+        let counts = layer.activations.without_zeros().spread(low, high, parts(&layer.activations));
         counts.into_iter().map(f64::sqrt).collect()
     })
 }
@@ -208,12 +208,20 @@ fn activations(inside: &Inside, l: usize) -> RidgePanel {
 fn weights(inside: &Inside, l: usize) -> RidgePanel {
     let (low, high) =
         range(&inside.moments.iter().map(|moment| &moment.layers[l].weights).collect::<Vec<_>>());
-    panel(inside, l, (low, high), |layer| layer.weights.spread(low, high, PARTS))
+    panel(inside, l, (low, high), |layer| layer.weights.spread(low, high, parts(&layer.weights)))
 }
 
 fn sizes(inside: &Inside, kind: usize, l: usize) -> RidgePanel {
     let (low, high) = log_range(inside, kind);
-    panel(inside, l, (low, high), |layer| layer.kinds()[kind].spread_sizes(low, high, PARTS))
+    panel(inside, l, (low, high), |layer| {
+        let seen = layer.kinds()[kind];
+        seen.spread_sizes(low, high, parts(seen))
+    })
+}
+
+/// Parts for so many numbers.
+fn parts(seen: &Histogram) -> usize {
+    (2.0 * (seen.count as f64).sqrt()).clamp(PARTS.0 as f64, PARTS.1 as f64) as usize
 }
 
 /// The axis that shows all of `histograms`, but for a few numbers at either end.

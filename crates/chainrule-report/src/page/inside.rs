@@ -96,7 +96,7 @@ fn heat(heat: &Heat) -> Option<Markup> {
 
 fn cell(weight: f64, largest: f64) -> Markup {
     let share = if largest > 0.0 { (weight / largest).abs().min(1.0) } else { 0.0 };
-    let ink = format!("--ink: {:.2}", 0.75 * share);
+    let ink = format!("--ink: {:.2}", 0.6 * share);
     html! {
         td.number.minus[weight < 0.0].plus[weight > 0.0] style=(ink) { (format!("{weight:.2}")) }
     }
