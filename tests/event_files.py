@@ -71,6 +71,7 @@ def check_histogram(event, values):
     assert abs(found.sum_squares - (values**2).sum()) <= 1e-9 * (values**2).sum()
     limits, buckets = np.array(found.bucket_limit), np.array(found.bucket)
     assert (np.diff(limits) > 0).all() and buckets.sum() == values.size
+    assert buckets[0] > 0 and buckets[-1] > 0, "TensorBoard puts the extremes at the outer edges"
     for limit, count in zip(limits, np.cumsum(buckets)):
         # A value that is a limit may be counted on either side of it.
         assert (values < limit).sum() <= count <= (values <= limit).sum(), (limit, count)
@@ -120,7 +121,7 @@ with tempfile.TemporaryDirectory() as scratch:
     assert len(images) == 6 and images[0].width == 8 * (32 + 2 + 8) + 8
     print(f"digits: {compared} scalars, {layers} layers, {len(images)} images")
 
-    # f64, one output, a shared bias, inputs that are no pictures.
+    # f64, one output, inputs that are no pictures, more epochs than are looked at.
     small = f"{scratch}/small"
     train(scratch, "xor", "--dtype", "f64", "--epochs", "200", "--run-dir", small, "--tensorboard=logs/small")
     events = read(f"{scratch}/logs/small")

@@ -156,8 +156,9 @@ fn histogram(values: &Histogram) -> Vec<u8> {
         limits.extend(limit.to_le_bytes());
         counts.extend((count as f64).to_le_bytes());
     };
-    let mut before = f64::NEG_INFINITY;
-    for bin in values.bins(PARTS) {
+    let bins = values.bins(PARTS);
+    let mut before = bins.first().map_or(0.0, |first| first.low); // TensorBoard begins at the smallest number
+    for bin in bins {
         if before < bin.low {
             put(bin.low, 0); // the gap
         }
