@@ -2,7 +2,7 @@ use super::{Section, frame, pictures, tables};
 use crate::image::{Bitmap, Palette, png_data_uri};
 use crate::inside::{ExcitedLayer, ExcitedSample, ExcitedUnit, Heat, InsideReport};
 use crate::ridges::{self, Ground};
-use crate::text::{clean, clean_line, grouped, shorten};
+use crate::text::{clean, clean_line, fixed, grouped, shorten};
 use maud::{Markup, PreEscaped, html};
 
 /// Pictures are reduced to this many pixels on a side.
@@ -98,7 +98,7 @@ fn cell(weight: f64, largest: f64) -> Markup {
     let share = if largest > 0.0 { (weight / largest).abs().min(1.0) } else { 0.0 };
     let ink = format!("--ink: {:.2}", 0.6 * share);
     html! {
-        td.number.minus[weight < 0.0].plus[weight > 0.0] style=(ink) { (format!("{weight:.2}")) }
+        td.number.minus[weight < 0.0].plus[weight > 0.0] style=(ink) { (fixed(weight, 2)) }
     }
 }
 
