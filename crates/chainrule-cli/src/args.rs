@@ -9,6 +9,7 @@ use crate::check::args::CheckArgs;
 use crate::explain::args::ExplainArgs;
 use crate::flags::RunFlags;
 use crate::fool::args::FoolArgs;
+use crate::inspect::args::InspectArgs;
 
 /// Trains fully-connected networks on a CPU, and shows its work.
 #[derive(Debug, Parser)]
@@ -27,7 +28,7 @@ pub enum Command {
     Eval(EvalArgs),
     /// Answer for samples: class and probabilities, or numbers
     Predict(PredictArgs),
-    /// Show the layers, shapes and parameters of a model or run
+    /// Show the layers, shapes and parameters of a model or run, and look inside: histograms, weights, exciting samples
     Inspect(InspectArgs),
     /// Write out an update with every number: forward, loss, the four equations, the new weights
     Explain(ExplainArgs),
@@ -72,6 +73,9 @@ pub struct TrainArgs {
     /// Save the state every N steps [default: at most every 5 seconds]; it is saved on Ctrl-C and at the end too
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Run")]
     pub checkpoint_every: Option<u64>,
+    /// Write event files for TensorBoard: scalars, histograms, first-layer weights [DIR: RUN/tensorboard]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, help_heading = "Run")]
+    pub tensorboard: Option<Option<PathBuf>>,
     /// Print one JSON document on stdout at the end
     #[arg(long, help_heading = "Run")]
     pub json: bool,
@@ -135,25 +139,6 @@ pub enum Format {
     Csv,
     /// A JSON object per line
     Jsonl,
-}
-
-#[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
-pub struct InspectArgs {
-    /// A model.safetensors file, or a run folder; with --plan also a recipe or data
-    pub model: PathBuf,
-    /// Settings, with --plan
-    #[arg(value_name = "KEY=VALUE", requires = "plan")]
-    pub words: Vec<String>,
-    /// Show which kernels a run's steps use, and why
-    #[arg(long)]
-    pub plan: bool,
-    /// Print every weight and bias
-    #[arg(long)]
-    pub weights: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]

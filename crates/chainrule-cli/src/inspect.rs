@@ -12,15 +12,20 @@ use chainrule_io::recipes::{read_recipe, settings_of};
 use chainrule_io::{Model, ModelInfo, load_checkpoint, prepare};
 use serde_json::Value;
 
-use crate::args::InspectArgs;
 use crate::report::bias_text;
 use crate::run_folder::model_file;
 use crate::terminal::{count, list, pairs, shape, table, width};
-use crate::watch::thousands;
+use crate::watch::{say, thousands};
+use args::InspectArgs;
+use replay::Inside;
 
+pub mod args;
+mod inside;
 mod json;
+pub mod pictures;
 mod plan;
 mod preprocessing;
+mod replay;
 mod run;
 mod weights;
 
@@ -45,9 +50,20 @@ pub fn run(args: &InspectArgs) -> Result<()> {
         return plan::run(args);
     }
     let subject = Subject::open(&args.model)?;
+    let inside = inside(args)?;
+    let mut document = json::document(&subject, args.weights)?;
+    if let Some(inside) = &inside {
+        document["inside"] = inside.json();
+    }
+    let files = match (&args.output, &inside) {
+        (Some(folder), Some(inside)) => {
+            pictures::write(inside, folder, &args.model.display().to_string(), &document.to_string())?
+        }
+        _ => Vec::new(),
+    };
     let mut out = anstream::stdout().lock();
     if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&json::document(&subject, args.weights)?)?)?;
+        writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
         return Ok(out.flush()?);
     }
     write!(out, "{}", pairs(&subject.summary_rows(), width()))?;
@@ -58,7 +74,30 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     if args.weights {
         weights::write(&mut out, &subject)?;
     }
+    if let Some(inside) = &inside {
+        // The page has all moments and samples.
+        let brief = args.output.is_some() && args.checkpoint.is_empty();
+        writeln!(out, "\n{}", inside.figures_text(width(), brief))?;
+        if args.samples.is_some() {
+            write!(out, "{}", inside.exciting_text())?;
+        }
+    }
+    if let Some(folder) = &args.output {
+        writeln!(out, "\nwritten to {}: {}", folder.display(), files.join(", "))?;
+    }
     Ok(out.flush()?)
+}
+
+/// What is seen inside: always if it is asked for, else the last state of a run if its data can be read.
+fn inside(args: &InspectArgs) -> Result<Option<Inside>> {
+    if args.looks_inside() {
+        return replay::look(args).map(Some);
+    }
+    if args.json || args.weights || !args.model.join("config.toml").is_file() {
+        return Ok(None);
+    }
+    let inside = replay::look(args);
+    Ok(inside.map_err(|error| say(&format!("note: not seen inside: {}", crate::message(&error)))).ok())
 }
 
 impl Subject {

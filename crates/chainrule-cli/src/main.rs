@@ -33,6 +33,7 @@ mod finish;
 mod report;
 mod run_folder;
 mod saliency;
+mod tensorboard;
 mod watch;
 
 use std::io::Write;

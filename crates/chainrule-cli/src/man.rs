@@ -57,6 +57,7 @@ chainrule eval runs/digits\-1 digits
 chainrule predict runs/my\-1 new.csv
 chainrule inspect runs/digits\-1
 chainrule fool runs/digits\-1 digits \-\-sample 0 \-\-target 3
+chainrule inspect runs/digits\-1 \-\-output seen
 chainrule compare digits \-\-vary learning_rate=0.001,0.01,0.1 \-\-repeat 3
 .fi
 "#;

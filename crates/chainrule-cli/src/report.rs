@@ -199,7 +199,7 @@ fn mistakes(test: &Measured, data: &Dataset, preprocessing: &Preprocessing) -> (
 }
 
 /// `petal length = 4.9, colour = red`, in the table's own units.
-fn features_text(row: &[f64], preprocessing: &Preprocessing) -> String {
+pub fn features_text(row: &[f64], preprocessing: &Preprocessing) -> String {
     let names =
         preprocessing.encoding.as_ref().map(chainrule_io::TableEncoding::input_names).unwrap_or_default();
     let mut parts = Vec::new();

@@ -13,11 +13,13 @@ use chainrule_io::{Checkpoint, Extra, HistoryColumns, Prepared, fingerprint};
 
 use crate::args::TrainArgs;
 use crate::run_folder::RunFolder;
+use crate::tensorboard::{self, Board};
 use crate::watch::{Watch, say, stop_flag};
 use crate::{Usage, finish, setup};
 
 /// Trains, or continues a run.
 pub fn run(args: &TrainArgs) -> Result<()> {
+    tensorboard::check(args)?;
     let folder = args.resume.as_deref().map(RunFolder::open).transpose()?;
     let settings = match &folder {
         Some(folder) => resumed_settings(folder, args)?,
@@ -103,6 +105,10 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
     };
     let mut watch =
         Watch::new(folder.clone(), columns, extra, &trainer, args.checkpoint_every, stop, args.quiet)?;
+    if trainer.progress().step < trainer.total_steps() {
+        let board = tensorboard::folder(args, &folder).map(|events| Board::new(&events, &trainer));
+        watch.show_to(board.transpose()?);
+    }
     let ending = trainer.run(&mut watch);
     if let (Err(error @ chainrule::Error::NonFinite { .. }), true) = (&ending, show) {
         watch.explain(&trainer, error);

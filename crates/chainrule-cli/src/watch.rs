@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::diagnosis;
 use crate::run_folder::RunFolder;
+use crate::tensorboard::Board;
 
 /// Time between checkpoints unless steps are counted.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
@@ -44,6 +45,7 @@ pub struct Watch<T> {
     looks: Looks,
     first_step: u64,
     diagnostics: Diagnostics<T>,
+    board: Option<Board<T>>,
     /// Findings that were said.
     said: Vec<(Rule, Place)>,
     error: Option<anyhow::Error>,
@@ -136,10 +138,16 @@ impl<T: Real> Watch<T> {
             looks: Looks::new(past.step),
             first_step: past.step,
             diagnostics: Diagnostics::new(trainer, extra.diagnosis.take()),
+            board: None,
             said: Vec::new(),
             extra,
             error: None,
         })
+    }
+
+    /// Shows the run to TensorBoard too.
+    pub fn show_to(&mut self, board: Option<Board<T>>) {
+        self.board = board;
     }
 
     /// What is wrong with the run so far.
@@ -285,6 +293,7 @@ impl<T: Real> Observer<T> for Watch<T> {
         let path = self.folder.file("history.csv");
         let written = self.history.write_all(line.as_bytes());
         let written = written.with_context(|| format!("cannot write {}", path.display()));
+        let written = written.and_then(|()| self.board.as_mut().map_or(Ok(()), |b| b.epoch(trainer, record)));
         self.show_epoch(record, seconds, trainer.progress().ending.is_some());
         let measured = self.diagnostics.record().measurements.len();
         self.diagnostics.on_epoch(trainer, record);

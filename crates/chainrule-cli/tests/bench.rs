@@ -74,7 +74,9 @@ fn answers_one_by_one_and_in_batches() {
     let (document, kinds) = document("W7");
     let mut expected = Vec::new();
     for variant in ["latency digits", "latency dense"] {
-        expected.push((variant.to_string(), 1, "us/sample".to_string()));
+        for threads in threads(&document) {
+            expected.push((variant.to_string(), threads, "us/sample".to_string()));
+        }
     }
     for variant in ["throughput digits", "throughput dense"] {
         for threads in threads(&document) {

@@ -43,6 +43,7 @@ pub mod history;
 pub mod model;
 pub mod prepare;
 pub mod recipes;
+pub mod tensorboard;
 mod tensors;
 
 pub mod describe;

@@ -1,3 +1,4 @@
+use crate::weights_image::diverging;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -103,7 +104,7 @@ impl Bitmap {
     pub(crate) fn colours(&self, palette: Palette) -> Vec<[u8; 3]> {
         match palette {
             Palette::Grey => self.ink().iter().map(|&v| [grey(v); 3]).collect(),
-            Palette::Diverging => self.signed().iter().map(|&v| colour(v)).collect(),
+            Palette::Diverging => self.signed().iter().map(|&v| diverging(v, 1.0)).collect(),
         }
     }
 }
@@ -135,7 +136,7 @@ fn encode(bitmap: &Bitmap, palette: Palette) -> Result<Vec<u8>, png::EncodingErr
         }
         Palette::Diverging => {
             encoder.set_color(png::ColorType::Indexed);
-            encoder.set_palette(diverging());
+            encoder.set_palette(blue_to_red());
             let middle = f64::from(SHADES);
             bitmap.signed().iter().map(|&v| (middle + v * middle).round() as u8).collect()
         }
@@ -152,17 +153,9 @@ fn grey(ink: f64) -> u8 {
 }
 
 /// Blue through white to red, three bytes a colour.
-fn diverging() -> Vec<u8> {
+fn blue_to_red() -> Vec<u8> {
     let shades = f64::from(SHADES);
-    (0..=2 * SHADES).flat_map(|i| colour(f64::from(i) / shades - 1.0)).collect()
-}
-
-/// The colour of a share between -1 and 1.
-fn colour(share: f64) -> [u8; 3] {
-    const BLUE: [f64; 3] = [0.0, 82.0, 155.0];
-    const RED: [f64; 3] = [178.0, 24.0, 43.0];
-    let end = if share < 0.0 { BLUE } else { RED };
-    end.map(|c| (255.0 + share.abs() * (c - 255.0)).round() as u8)
+    (0..=2 * SHADES).flat_map(|i| diverging(f64::from(i) - shades, shades)).collect()
 }
 
 #[cfg(test)]

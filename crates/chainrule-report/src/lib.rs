@@ -23,21 +23,30 @@ pub mod derivation;
 pub mod comparison;
 /// Bitmaps, and bitmaps as inline PNG.
 pub mod image;
+/// The plain data of what was seen inside a network.
+pub mod inside;
 /// The HTML pages made from a [`run::RunReport`] or a [`comparison::ComparisonReport`].
 mod page;
 /// Bitmaps with words, and bars, as PNG files.
 pub mod picture;
+/// Histograms over time, as SVG.
+pub mod ridges;
 /// The plain data of a run report.
 pub mod run;
 /// Bitmaps drawn with characters.
 pub mod terminal;
 /// Small helpers for text: cleaning and numbers.
 mod text;
+/// Pictures in colour: weights, samples, and grids of them, as PNG.
+pub mod weights_image;
 
 pub use chart::{Curve, Scale, choose_scale, line_chart};
 pub use comparison::{ComparisonReport, ComparisonRow, Group, NamedChart, TextTable};
 pub use image::{Bitmap, Palette, png_data_uri};
-pub use page::{comparison_html, html};
+pub use inside::{ExcitedLayer, ExcitedSample, ExcitedUnit, Heat, InsideReport};
+pub use page::{comparison_html, html, inside_html};
 pub use picture::{Panel, panels, signed_bars};
+pub use ridges::{RidgePanel, Ridges, ridge_chart};
 pub use run::{ClassRow, Confusion, FindingRow, LayerRow, Mistake, RunReport};
 pub use terminal::draw;
+pub use weights_image::Picture;

@@ -6,10 +6,12 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 mod comparison;
 mod confusion;
 mod diagnosis;
+mod inside;
 mod pictures;
 mod tables;
 
 pub use comparison::comparison_html;
+pub use inside::inside_html;
 
 const STYLE: &str = include_str!("page/style.css");
 
@@ -29,7 +31,7 @@ pub fn html(report: &RunReport) -> String {
         ("metrics", "Metrics", metrics(report)),
         ("confusion", "Confusion", report.confusion.as_ref().and_then(confusion::confusion)),
         ("mistakes", "Worst mistakes", pictures::mistakes(report)),
-        ("first-layer", "First layer", pictures::first_layer(report)),
+        ("first-layer", "First layer", pictures::first_layer(&report.first_layer, report.first_layer_total)),
         ("network", "Network", tables::layers(&report.layers)),
         ("choices", "What was chosen for you", choices(&report.choices)),
         (

@@ -1,8 +1,9 @@
 //! The page and its charts are well formed and harmless, whatever is in the report.
 
 use chainrule_report::{
-    Bitmap, ClassRow, ComparisonReport, ComparisonRow, Confusion, Curve, FindingRow, Group, LayerRow,
-    Mistake, NamedChart, RunReport, Scale, TextTable, comparison_html, html, line_chart,
+    Bitmap, ClassRow, ComparisonReport, ComparisonRow, Confusion, Curve, ExcitedLayer, ExcitedSample,
+    ExcitedUnit, FindingRow, Group, Heat, InsideReport, LayerRow, Mistake, NamedChart, RidgePanel, Ridges,
+    RunReport, Scale, TextTable, comparison_html, html, inside_html, line_chart, ridge_chart,
 };
 use roxmltree::{Document, ParsingOptions};
 
@@ -273,4 +274,80 @@ fn a_regression_has_no_classes() {
     assert!(
         !page.contains("Confusion") && !page.contains("Accuracy by epoch") && page.contains("Loss by epoch")
     );
+}
+
+#[test]
+fn the_inside_of_a_network_is_shown_whatever_is_in_it() {
+    assert!(check_page(inside_html(&InsideReport::default())).contains("Nothing was looked at"));
+    let hostile = || HOSTILE.to_string();
+    let panel = |counts: Vec<f64>| RidgePanel {
+        name: hostile(),
+        low: -1.0,
+        high: 1.0,
+        rows: vec![("0".into(), counts.clone()), (hostile(), counts)],
+    };
+    let odd = RidgePanel { low: f64::NAN, high: 0.0, rows: vec![("1".into(), vec![])], ..panel(vec![]) };
+    let panels = vec![panel(vec![0.0, 2.0, 1.0]), panel(vec![0.0; 3]), panel(vec![f64::NAN, 1.0]), odd];
+    let ridges = |log| Ridges { title: hostile(), row_label: hostile(), log, panels: panels.clone() };
+    for log in [false, true] {
+        let svg = ridge_chart(&ridges(log));
+        let document = Document::parse(&svg).unwrap();
+        let paths = document.descendants().filter(|node| node.has_tag_name("path"));
+        assert_eq!(paths.count(), 2 * 7); // a ground and a ridge for each moment of each panel
+        assert!(svg.contains("viewBox"));
+    }
+    let sample = |bitmap: Option<Bitmap>, activation| ExcitedSample {
+        sample: 7,
+        target: hostile(),
+        activation,
+        bitmap,
+        features: hostile(),
+    };
+    let unit = |sample: ExcitedSample| ExcitedUnit {
+        unit: 1,
+        weights: sample.bitmap.clone(),
+        samples: vec![sample],
+    };
+    let drawn = || Some(Bitmap::new(1, 2, vec![0.0, 1.0]));
+    let page = check_page(inside_html(&InsideReport {
+        title: hostile(),
+        summary: vec![(hostile(), hostile())],
+        notes: vec![hostile()],
+        figures: Some(TextTable {
+            header: vec![hostile(); 3],
+            rows: vec![vec![hostile(); 3]],
+            text_columns: 1,
+        }),
+        ridges: vec![(ridges(false), hostile()), (ridges(true), hostile())],
+        heat: Some(Heat {
+            inputs: vec![hostile(), "b".into()],
+            units: vec![1, 2],
+            weights: vec![0.5, -0.25, f64::NAN, 0.0],
+            inputs_total: 3,
+            units_total: 9,
+        }),
+        excited: vec![
+            ExcitedLayer {
+                name: hostile(),
+                total: 1280,
+                units: vec![unit(sample(drawn(), 2.5)), unit(sample(drawn(), 0.0))],
+            },
+            ExcitedLayer {
+                name: "told".into(),
+                total: 2,
+                units: vec![unit(sample(None, 1e-9)), unit(sample(None, 0.0))],
+            },
+        ],
+        ..InsideReport::default()
+    }));
+    for part in [
+        "The first 2 of 1,280 units",
+        "No training sample excites it",
+        "2 of 3 inputs",
+        "2.500",
+        "1.0e-9",
+        "-0.25",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
 }

@@ -30,6 +30,7 @@
 //! | [`observer`] | who watches a run |
 //! | [`explain`] | an update, written out with every number |
 //! | [`diagnose`] | what goes wrong in it, and on what number that rests |
+//! | [`inspect`] | the numbers inside a network, as histograms, and what excites its units |
 //! | [`reduce`] | sums over machines |
 //! | [`rng`] | seeded streams of random numbers |
 //! | [`error`] | what can go wrong |
@@ -65,6 +66,7 @@ pub mod predictor;
 pub mod observer;
 pub mod explain;
 pub mod diagnose;
+pub mod inspect;
 pub mod reduce;
 pub mod rng;
 pub mod error;

@@ -10,7 +10,7 @@ use chainrule::recipe::Dtype;
 use chainrule_io::prepare;
 use chainrule_io::recipes::{read_recipe, settings_of};
 
-use crate::args::InspectArgs;
+use super::args::InspectArgs;
 use crate::flags::RunFlags;
 use crate::setup;
 use crate::terminal::{pairs, table, width};

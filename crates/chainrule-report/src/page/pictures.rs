@@ -99,13 +99,13 @@ fn table(mistakes: &[&Mistake]) -> Markup {
 }
 
 /// The weights of the first layer, a picture for each unit.
-pub(super) fn first_layer(report: &RunReport) -> Option<Markup> {
+pub(super) fn first_layer(units: &[Bitmap], total: usize) -> Option<Markup> {
     let shown: Vec<&Bitmap> =
-        report.first_layer.iter().filter(|bitmap| bitmap.size() != (0, 0)).take(MOST_UNITS).collect();
+        units.iter().filter(|bitmap| bitmap.size() != (0, 0)).take(MOST_UNITS).collect();
     if shown.is_empty() {
         return None;
     }
-    let total = report.first_layer_total.max(shown.len());
+    let total = total.max(shown.len());
     Some(html! {
         p.note {
             "The weights of " @if shown.len() < total { "the first " (shown.len()) " of " (grouped(total)) }

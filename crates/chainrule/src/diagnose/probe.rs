@@ -32,7 +32,19 @@ impl<T: Real> Probe<T> {
     /// A sample of `data`, at most 256: every k-th, in the order of the classes if there are any, so that each class
     /// has its share.
     pub fn new(net: &Network, data: &Dataset, coding: TargetCoding, accuracy: Accuracy) -> Self {
-        let count = (data.len() / PART).clamp(LEAST, MOST).min(data.len());
+        let count = (data.len() / PART).clamp(LEAST, MOST);
+        Self::of_samples(count, net, data, coding, accuracy)
+    }
+
+    /// As [`Probe::new`], with `count` samples, or all if there are fewer.
+    pub fn of_samples(
+        count: usize,
+        net: &Network,
+        data: &Dataset,
+        coding: TargetCoding,
+        accuracy: Accuracy,
+    ) -> Self {
+        let count = count.min(data.len());
         let mut order: Vec<usize> = (0..data.len()).collect();
         let mut classes = 0;
         if let Targets::Classes { labels, names } = data.targets() {
@@ -54,13 +66,28 @@ impl<T: Real> Probe<T> {
         self.batch.len()
     }
 
+    /// z, a and delta of the last measurement.
+    pub fn workspace(&self) -> &Workspace<T> {
+        &self.ws
+    }
+
+    /// The gradient of the summed loss of the last measurement, flat.
+    pub fn gradient(&self) -> &[T] {
+        &self.grads
+    }
+
+    /// What sums over the samples are divided by.
+    pub fn total_weight(&self) -> f64 {
+        self.batch.total_weight().max(f64::MIN_POSITIVE)
+    }
+
     /// Measures the network of `params` after `step` steps.
     ///
     /// # Panics
     /// If `params` is not of this network.
     pub fn measure(&mut self, net: &Network, params: &[T], step: u64, epochs: u64) -> Measurement {
         net.forward(params, self.batch.x(), &mut self.ws);
-        let weight = self.batch.total_weight().max(f64::MIN_POSITIVE);
+        let weight = self.total_weight();
         let loss = net.loss(&self.batch, &mut self.ws) / weight;
         net.backward(params, self.batch.x(), &mut self.ws, &mut self.grads);
         let mut answers = vec![0; self.classes];
