@@ -17,7 +17,7 @@ use chainrule_kernels::sparse::SparseRows;
 /// Samples that go through a layer together: their activations stay in the first cache levels.
 const TOGETHER: usize = 64;
 
-/// The same in bf16, whose kernel packs the weights anew for every product: more samples share that (measured).
+/// The same in bf16, whose kernel packs the weights anew for every product: more samples share that.
 const TOGETHER_BF16: usize = 256;
 
 /// Multiply-adds from which another thread pays off: handing over a part costs about a microsecond.

@@ -172,7 +172,7 @@ impl Profile {
             self.row("watching the run", Part::Observer),
             self.row("reading the clock", Part::Clock),
         ]);
-        rows.retain(|row| row.seconds > 0.0);
+        rows.retain(|row| row.seconds > 0.0 || row.predicted_share.is_some());
         rows
     }
 
@@ -228,7 +228,7 @@ impl Profile {
         };
         let mut rows = vec![row("layer 1 forward".into(), Phase::FirstForward, lists, first / 2.0)];
         if let Some(others) = others {
-            let through = format!("{layers} forward, loss, error back (BP1, BP2)");
+            let through = format!("{layers} forward, BP1, BP2");
             rows.push(row(through, Phase::Through, Some(others), rest * 2.0 / 3.0));
             rows.push(row(format!("{layers} update (BP4)"), Phase::RestUpdate, Some(others), rest / 3.0));
         } else {
