@@ -17,6 +17,7 @@ pub(crate) struct Compiled<T: Real> {
     /// [`Trainer::run`]
     pub run: fn(&mut Trainer<'_, T>, &mut dyn Observer<T>) -> Result<Ending>,
     /// [`Evaluator::answers`]
+    #[allow(clippy::type_complexity)] // the arguments of that
     pub answers: fn(&mut Evaluator<T>, &Network, &[T], &Dataset, TargetCoding, Accuracy) -> Answers<T>,
 }
 
