@@ -235,6 +235,7 @@ impl Profile {
             rows.push(row("loss (BP1)".into(), Phase::Through, None, 0.0));
         }
         rows.push(row("layer 1 update (BP4)".into(), Phase::FirstUpdate, lists, first / 2.0));
+        rows.push(self.row("looking for what is not finite", Part::Check));
         rows
     }
 }
