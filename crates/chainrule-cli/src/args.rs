@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use chainrule::recipe::Dtype;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::args::BenchArgs;
 use crate::check::args::CheckArgs;
 use crate::explain::args::ExplainArgs;
 use crate::flags::RunFlags;
@@ -76,6 +78,9 @@ pub struct TrainArgs {
     /// Write event files for TensorBoard: scalars, histograms, first-layer weights [DIR: RUN/tensorboard]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, help_heading = "Run")]
     pub tensorboard: Option<Option<PathBuf>>,
+    /// Measure where the time goes, beside what the plan predicted: printed at the end, in summary.json and the report
+    #[arg(long, help_heading = "Run")]
+    pub profile: bool,
     /// Print one JSON document on stdout at the end
     #[arg(long, help_heading = "Run")]
     pub json: bool,
@@ -94,6 +99,9 @@ pub struct EvalArgs {
     /// Measure on the training part of a data set that has two
     #[arg(long)]
     pub train: bool,
+    /// Compute in f32, f64, or bf16: products of operands rounded to 16 bits, f32 sums [default: as the model is stored]
+    #[arg(long, value_name = "TYPE", value_parser = dtype())]
+    pub dtype: Option<Dtype>,
     /// A folder that holds mnist/ [env: CHAINRULE_DATA]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -128,9 +136,22 @@ pub struct PredictArgs {
     /// a PNG file, a CSV file, or a folder, which gets a PNG for each sample
     #[arg(long, value_name = "FILE | DIR")]
     pub saliency: Option<PathBuf>,
+    /// Compute in f32, f64, or bf16: products of operands rounded to 16 bits, f32 sums [default: as the model is stored]
+    #[arg(long, value_name = "TYPE", value_parser = dtype())]
+    pub dtype: Option<Dtype>,
     /// A folder that holds mnist/ [env: CHAINRULE_DATA]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+/// A number type by its name in recipes.
+fn dtype() -> impl TypedValueParser<Value = Dtype> {
+    let names = clap::builder::PossibleValuesParser::new(["f32", "f64", "bf16"]);
+    names.map(|name| match name.as_str() {
+        "f64" => Dtype::F64,
+        "bf16" => Dtype::Bf16,
+        _ => Dtype::F32,
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -214,88 +235,6 @@ pub struct ReproduceArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Each work is measured on one thread and on all, data loaded before, the first repetition dropped.\n\
-GF/s: arithmetic made, zeros left out where the kernels leave them out; peak: its share of what the CPU's multiply-add \
-units do at most, measured before.")]
-pub struct BenchArgs {
-    /// The work
-    #[arg(value_enum, ignore_case = true, default_value_t = BenchWork::All)]
-    pub work: BenchWork,
-    /// Repetitions that count [default: as many as each work needs]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000).map(usize::from))]
-    pub repeats: Option<usize>,
-    /// Only on this many threads
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..).map(usize::from))]
-    pub threads: Option<usize>,
-    /// Write the charts of growth to this folder
-    #[arg(long, value_name = "DIR")]
-    pub charts: Option<PathBuf>,
-    /// A folder that holds mnist/ [env: CHAINRULE_DATA]
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum BenchWork {
-    /// MNIST, 784-30-10 sigmoid, quadratic loss, SGD, batches of 10: an epoch
-    #[value(name = "W1")]
-    W1,
-    /// MNIST, 784-50-10 ReLU, softmax, SGD, batches of 100: an epoch
-    #[value(name = "W2")]
-    W2,
-    /// Digits, 1024-16-16-10 sigmoid, SGD, one sample a step: an epoch
-    #[value(name = "W3")]
-    W3,
-    /// 2-2-2 sigmoid, SGD, one sample: 10,000 steps
-    #[value(name = "W4")]
-    W4,
-    /// MNIST, 784-512-512-10 ReLU, softmax, Adam, batches of 128: an epoch
-    #[value(name = "W5")]
-    W5,
-    /// 784-2500-2000-1500-1000-500-10 tanh, softmax, SGD, batches of 256: 20 steps
-    #[value(name = "W6")]
-    W6,
-    /// Answers of 784-128-64-10 ReLU: one sample, and batches of 1,024
-    #[value(name = "W7")]
-    W7,
-    /// From the start of the process to 97 % and 98 % on MNIST
-    #[value(name = "E")]
-    E,
-    /// Training time over width, depth, batch and density
-    #[value(name = "growth")]
-    Growth,
-    /// W1 to W7 and E
-    #[value(name = "all")]
-    All,
-}
-
-impl BenchWork {
-    /// The works that are measured, each once.
-    pub const EACH: [Self; 8] =
-        [Self::W1, Self::W2, Self::W3, Self::W4, Self::W5, Self::W6, Self::W7, Self::E];
-
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::W1 => "W1",
-            Self::W2 => "W2",
-            Self::W3 => "W3",
-            Self::W4 => "W4",
-            Self::W5 => "W5",
-            Self::W6 => "W6",
-            Self::W7 => "W7",
-            Self::E => "E",
-            Self::Growth => "growth",
-            Self::All => "all",
-        }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -9,20 +9,22 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::args::{BenchArgs, BenchWork};
 use crate::setup;
 use crate::terminal::table;
 use crate::watch::{say, thousands};
 
+pub mod args;
 mod growth;
 mod inference;
 mod machine;
+mod ordinary;
 mod start;
 mod training;
 
 #[cfg(test)]
 mod tests;
 
+use args::{BenchArgs, BenchWork};
 use machine::{Machine, Peak};
 
 /// One figure of one work.
@@ -48,6 +50,9 @@ pub struct Figure {
     /// What 99 % of the calls stay below; the largest of all repetitions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99: Option<f64>,
+    /// How many times as long as the bare loop that was measured before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times_bare: Option<f64>,
 }
 
 /// The document of `--json`.
@@ -94,6 +99,7 @@ impl Figure {
             share_of_peak: None,
             accuracy: None,
             p99: None,
+            times_bare: None,
         }
     }
 
@@ -173,6 +179,11 @@ fn text(figures: &[Figure]) -> String {
     for figure in figures {
         if let Some(p99) = figure.p99 {
             text += &format!("\n{} {}: 99 % of calls within {p99:.2} us", figure.work, figure.variant);
+        }
+        if let Some(times) = figure.times_bare {
+            let threads = crate::terminal::count(figure.threads, "thread");
+            text +=
+                &format!("\n{} {}: {times:.2} times the bare loop on {threads}", figure.work, figure.variant);
         }
     }
     text

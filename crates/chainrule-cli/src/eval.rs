@@ -9,6 +9,7 @@ use chainrule::metrics::{Accuracy, Classification};
 use chainrule::recipe::Dtype;
 use chainrule::{Dataset, Real, Targets};
 use chainrule_io::{Model, Part, SourceOptions, load_with};
+use chainrule_kernels::dense::How;
 use serde::Serialize;
 
 use crate::args::EvalArgs;
@@ -48,9 +49,11 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     warn_of_training_data(&model, &args.data);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
-    let measured = match model.dtype {
-        Dtype::F32 | Dtype::Bf16 => measured::<f32>(&model, &data, threads),
-        Dtype::F64 => measured::<f64>(&model, &data, threads),
+    let dtype = args.dtype.unwrap_or(model.dtype);
+    let how = How { threads, bf16: dtype == Dtype::Bf16 };
+    let measured = match dtype {
+        Dtype::F32 | Dtype::Bf16 => measured::<f32>(&model, &data, how),
+        Dtype::F64 => measured::<f64>(&model, &data, how),
     };
     let mut out = anstream::stdout().lock();
     if args.json {
@@ -59,7 +62,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
             model: file.display().to_string(),
             data: data.name(),
             network: spec.sizes(),
-            dtype: model.dtype,
+            dtype,
             loss_name: spec.loss.to_string(),
             reduction: spec.loss.reduction(),
             measured: &measured,
@@ -87,10 +90,10 @@ pub fn source_options(model: &Model, data_dir: Option<&Path>) -> SourceOptions {
     }
 }
 
-fn measured<T: Real>(model: &Model, data: &Dataset, threads: usize) -> Measured {
+fn measured<T: Real>(model: &Model, data: &Dataset, how: How) -> Measured {
     let info = &model.info;
     let (coding, accuracy) = (info.target_coding, info.accuracy);
-    measure(&model.network, &model.params::<T>(), data, coding, accuracy, &info.preprocessing, threads)
+    measure(&model.network, &model.params::<T>(), data, coding, accuracy, &info.preprocessing, how)
 }
 
 /// The outputs must be as many as the targets: data known by name is not read by the model's columns.

@@ -15,9 +15,11 @@ use chainrule::regularize::PenaltyScale;
 use chainrule::train::{Ending, Trainer};
 use chainrule::{Dataset, Targets, simd};
 use chainrule_io::{Prepared, Preprocessing, save_model};
+use chainrule_kernels::dense::How;
 use serde::Serialize;
 
 use crate::args::TrainArgs;
+use crate::profile::{Laps, Profile};
 use crate::report;
 use crate::run_folder::RunFolder;
 use crate::watch::{Watch, loss_text, say, thousands};
@@ -52,9 +54,9 @@ pub fn measure<T: Real>(
     coding: TargetCoding,
     accuracy: metrics::Accuracy,
     preprocessing: &Preprocessing,
-    threads: usize,
+    how: How,
 ) -> Measured {
-    let mut evaluator = Evaluator::new(network, data, threads);
+    let mut evaluator = Evaluator::new(network, data, how);
     let Answers { score, outputs, losses } = evaluator.answers(network, params, data, coding, accuracy);
     let mut outputs: Vec<f64> = outputs.into_iter().map(Real::to_f64).collect();
     let width = network.spec().outputs();
@@ -98,6 +100,9 @@ pub struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     best_epoch: Option<u64>,
     seconds: f64,
+    /// Where they went, up to the writing of the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
     train_samples: usize,
     train: Option<Score>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,15 +130,16 @@ pub fn finish<T: Real>(
     folder: &RunFolder,
     watch: &Watch<T>,
     ending: Ending,
+    laps: &mut Laps,
 ) -> Result<Results> {
     let (network, config, params) = (trainer.network(), trainer.config(), trainer.result());
     let measure_on = |data: &Dataset| {
         let (coding, accuracy) = (config.evaluation_coding, config.accuracy);
-        measure(network, params, data, coding, accuracy, &prepared.preprocessing, config.threads)
+        measure(network, params, data, coding, accuracy, &prepared.preprocessing, config.how())
     };
     let history = &trainer.progress().history;
     let last = history.last();
-    let summary = Summary {
+    let mut summary = Summary {
         chainrule: env!("CARGO_PKG_VERSION"),
         run_dir: folder.path().display().to_string(),
         data: prepared.resolved.settings.data.as_deref(),
@@ -149,6 +155,7 @@ pub fn finish<T: Real>(
         steps: trainer.progress().step,
         best_epoch: trainer.best_epoch(),
         seconds: watch.elapsed(),
+        profile: None,
         train_samples: prepared.train.len(),
         train: last.map(|record| record.train),
         evaluated_train: last.and_then(|record| record.evaluated_train),
@@ -158,28 +165,40 @@ pub fn finish<T: Real>(
         choices: &prepared.resolved.choices,
         conventions: conventions(network, config),
     };
+    laps.lap("measuring the results");
     save_model(&folder.file("model.safetensors"), &prepared.model_info(), network, params)?;
     let (loss, accuracy) = report::curves(history);
     folder.write("loss.svg", &report::loss_chart(&loss))?;
     if !accuracy.is_empty() {
         folder.write("accuracy.svg", &report::accuracy_chart(&accuracy))?;
     }
+    laps.lap("writing model and charts");
+    summary.profile = watch.laps().and_then(|watching| Profile::new(trainer, laps, watching));
     let headline = headline(&summary);
     let cards: Vec<_> = headline.iter().map(|row| (row.name.to_string(), row.value.clone())).collect();
     let page = report::page(trainer, prepared, &summary, &cards, loss, accuracy)?;
     folder.write("report.html", &page)?;
     let json = serde_json::to_string_pretty(&summary)? + "\n";
     folder.write("summary.json", &json)?;
+    laps.lap("writing the report");
     Ok(Results { headline, json })
 }
 
 /// Prints the results of a run as asked for.
-pub fn print_results(results: &Results, folder: &RunFolder, args: &TrainArgs) -> Result<()> {
+pub fn print_results(
+    results: &Results,
+    profile: Option<&Profile>,
+    folder: &RunFolder,
+    args: &TrainArgs,
+) -> Result<()> {
     let mut out = anstream::stdout().lock();
     if args.json {
         out.write_all(results.json.as_bytes())?;
     } else if !args.quiet {
         print_summary(&mut out, &results.headline, folder)?;
+        if let Some(profile) = profile {
+            writeln!(out, "\n{}", profile.text())?;
+        }
     }
     Ok(out.flush()?)
 }

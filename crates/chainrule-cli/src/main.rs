@@ -30,6 +30,7 @@ mod terminal;
 // What a run writes and shows.
 mod diagnosis;
 mod finish;
+mod profile;
 mod report;
 mod run_folder;
 mod saliency;
@@ -43,6 +44,7 @@ use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
+    profile::now(); // the clock of profiles begins
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Train(args) => train::run(&args),

@@ -49,8 +49,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     crate::setup::start_threads(threads)?;
-    match model.dtype {
-        Dtype::F32 | Dtype::Bf16 => write(args, &model, &samples, &outputs_f32(&model, &data, threads)?),
+    let dtype = args.dtype.unwrap_or(model.dtype);
+    match dtype {
+        Dtype::F32 | Dtype::Bf16 => {
+            write(args, &model, &samples, &outputs_f32(&model, &data, threads, dtype == Dtype::Bf16)?)
+        }
         Dtype::F64 => {
             let mut evaluator = Evaluator::<f64>::new(&model.network, &data, threads);
             // Targets play no part here: they may not be there at all.
@@ -62,9 +65,10 @@ pub fn run(args: &PredictArgs) -> Result<()> {
 }
 
 /// The outputs for every sample, `(samples, outputs)`.
-fn outputs_f32(model: &Model, data: &Dataset, threads: usize) -> Result<Vec<f32>> {
+fn outputs_f32(model: &Model, data: &Dataset, threads: usize, bf16: bool) -> Result<Vec<f32>> {
     let (inputs, chunk) = (data.inputs(), CHUNK.min(data.len()));
     let predictor = Predictor::new(&model.network, &model.params(), chunk, data.density())?;
+    let predictor = if bf16 { predictor.with_bf16() } else { predictor };
     let mut predictor = predictor.with_threads(threads);
     let mut x = vec![0.0f32; chunk * inputs];
     let mut outputs = Vec::with_capacity(data.len() * model.network.spec().outputs());

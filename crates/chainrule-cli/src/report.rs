@@ -99,6 +99,8 @@ pub fn page<T: Real>(
         conventions: summary.conventions.clone(),
         layers: layers.collect(),
         config_toml: to_toml(&resolved.settings)?,
+        profile: summary.profile.as_ref().map(crate::profile::Profile::table),
+        profile_note: summary.profile.as_ref().map_or(String::new(), |profile| profile.note().into()),
         loss,
         accuracy,
         metrics: test.map(metric_rows).unwrap_or_default(),

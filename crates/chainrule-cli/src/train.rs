@@ -12,6 +12,7 @@ use chainrule_io::recipes::{lay_over, read_recipe, settings_of, to_toml};
 use chainrule_io::{Checkpoint, Extra, HistoryColumns, Prepared, fingerprint};
 
 use crate::args::TrainArgs;
+use crate::profile::{self, Laps, Profile};
 use crate::run_folder::RunFolder;
 use crate::tensorboard::{self, Board};
 use crate::watch::{Watch, say, stop_flag};
@@ -27,9 +28,11 @@ pub fn run(args: &TrainArgs) -> Result<()> {
     };
     setup::start_threads(settings.threads.unwrap_or(1))?;
     let prepared = prepare(&settings).map_err(setup::refused)?;
+    let mut laps = Laps::default(); // from the beginning of the process
+    laps.lap("reading data and settings");
     match settings.dtype.unwrap_or_default() {
-        Dtype::F32 | Dtype::Bf16 => run_as::<f32>(args, folder, &prepared),
-        Dtype::F64 => run_as::<f64>(args, folder, &prepared),
+        Dtype::F32 | Dtype::Bf16 => run_as::<f32>(args, folder, &prepared, laps),
+        Dtype::F64 => run_as::<f64>(args, folder, &prepared, laps),
     }
 }
 
@@ -59,7 +62,12 @@ fn resumed_settings(folder: &RunFolder, args: &TrainArgs) -> Result<Settings> {
     Ok(settings)
 }
 
-fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepared) -> Result<()> {
+fn run_as<T: Real>(
+    args: &TrainArgs,
+    folder: Option<RunFolder>,
+    prepared: &Prepared,
+    mut laps: Laps,
+) -> Result<()> {
     let resolved = &prepared.resolved;
     let network = Network::new(resolved.spec.clone())?;
     let mut extra = Extra {
@@ -109,7 +117,13 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
         let board = tensorboard::folder(args, &folder).map(|events| Board::new(&events, &trainer));
         watch.show_to(board.transpose()?);
     }
+    if args.profile {
+        trainer.profile_by(profile::now);
+        watch.measure_laps();
+    }
+    laps.lap("planning, and making buffers");
     let ending = trainer.run(&mut watch);
+    laps.lap(profile::RUN);
     if let (Err(error @ chainrule::Error::NonFinite { .. }), true) = (&ending, show) {
         watch.explain(&trainer, error);
     }
@@ -120,13 +134,17 @@ fn run_as<T: Real>(args: &TrainArgs, folder: Option<RunFolder>, prepared: &Prepa
     let ending = ending.with_context(|| format!("training stopped; the run folder is {shown}"))?;
     closed.with_context(kept)?;
     watch.save(&trainer).with_context(kept)?;
+    laps.lap("writing the last checkpoint");
     if ending == Ending::Interrupted {
         bail!("interrupted after step {}; to continue: {resume}", trainer.progress().step);
     }
-    let results = finish::finish(&trainer, prepared, &folder, &watch, ending).with_context(|| {
-        format!("the run is complete, but its results could not be written; to try again: {resume}")
-    })?;
-    finish::print_results(&results, &folder, args).context("cannot write to standard output")
+    let results =
+        finish::finish(&trainer, prepared, &folder, &watch, ending, &mut laps).with_context(|| {
+            format!("the run is complete, but its results could not be written; to try again: {resume}")
+        })?;
+    let profile = watch.laps().and_then(|watching| Profile::new(&trainer, &laps, watching));
+    finish::print_results(&results, profile.as_ref(), &folder, args)
+        .context("cannot write to standard output")
 }
 
 /// Puts `trainer` where the checkpoint `saved` stands; what belongs to it beside the trainer is returned.

@@ -15,6 +15,7 @@ use chainrule_io::{Checkpoint, Extra, HistoryColumns, write_atomically};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::diagnosis;
+use crate::profile::Laps;
 use crate::run_folder::RunFolder;
 use crate::tensorboard::Board;
 
@@ -48,6 +49,8 @@ pub struct Watch<T> {
     board: Option<Board<T>>,
     /// Findings that were said.
     said: Vec<(Rule, Place)>,
+    /// Where its own time goes, if somebody asked.
+    laps: Option<Laps>,
     error: Option<anyhow::Error>,
 }
 
@@ -141,6 +144,7 @@ impl<T: Real> Watch<T> {
             board: None,
             said: Vec::new(),
             extra,
+            laps: None,
             error: None,
         })
     }
@@ -148,6 +152,28 @@ impl<T: Real> Watch<T> {
     /// Shows the run to TensorBoard too.
     pub fn show_to(&mut self, board: Option<Board<T>>) {
         self.board = board;
+    }
+
+    /// Measures from now on where its own time goes.
+    pub fn measure_laps(&mut self) {
+        self.laps = Some(Laps::default());
+    }
+
+    /// Where its own time went, if it was measured.
+    pub fn laps(&self) -> Option<&Laps> {
+        self.laps.as_ref()
+    }
+
+    fn restart_laps(&mut self) {
+        if let Some(laps) = &mut self.laps {
+            laps.restart();
+        }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        if let Some(laps) = &mut self.laps {
+            laps.lap(name);
+        }
     }
 
     /// What is wrong with the run so far.
@@ -261,9 +287,11 @@ impl<T: Real> Observer<T> for Watch<T> {
     }
 
     fn on_step(&mut self, trainer: &Trainer<T>) -> Signal {
+        self.restart_laps();
         let measured = self.diagnostics.record().measurements.len();
         self.diagnostics.on_step(trainer);
         self.warn(trainer, measured);
+        self.lap("diagnosing");
         if self.stop.load(Ordering::Relaxed) {
             return Signal::Stop;
         }
@@ -278,15 +306,18 @@ impl<T: Real> Observer<T> for Watch<T> {
         if self.bar.is_some() && self.drawn.is_none_or(|drawn| now - drawn >= SHOW_AFTER) {
             self.show_bar(trainer);
             self.drawn = Some(now);
+            self.lap("showing progress");
         }
         if exact || (self.checkpoint_every.is_none() && now - self.saved >= CHECKPOINT_AFTER) {
             let saved = self.save(trainer);
+            self.lap("writing checkpoints");
             return self.guard(saved);
         }
         Signal::Continue
     }
 
     fn on_epoch(&mut self, trainer: &Trainer<T>, record: &EpochRecord) -> Signal {
+        self.restart_laps();
         let seconds = self.elapsed();
         self.extra.seconds.push(seconds);
         let line = self.columns.line(record, seconds);
@@ -294,10 +325,13 @@ impl<T: Real> Observer<T> for Watch<T> {
         let written = self.history.write_all(line.as_bytes());
         let written = written.with_context(|| format!("cannot write {}", path.display()));
         let written = written.and_then(|()| self.board.as_mut().map_or(Ok(()), |b| b.epoch(trainer, record)));
+        self.lap("writing the history");
         self.show_epoch(record, seconds, trainer.progress().ending.is_some());
+        self.lap("showing progress");
         let measured = self.diagnostics.record().measurements.len();
         self.diagnostics.on_epoch(trainer, record);
         self.warn(trainer, measured);
+        self.lap("diagnosing");
         self.guard(written)
     }
 }

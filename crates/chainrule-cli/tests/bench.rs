@@ -30,7 +30,11 @@ fn document(work: &str) -> (Value, Vec<(String, u64, String)>) {
         let (low, high) = (reps[0].min(reps[1]), reps[0].max(reps[1]));
         assert!(number("min") == low && number("max") == high);
         assert!((number("median") - (low + high) / 2.0).abs() <= 1e-9 * high, "{result}");
-        assert!(number("gflops") > 0.0 && number("share_of_peak") > 0.0, "{result}");
+        match result["variant"].as_str().unwrap() {
+            "train" => assert!(number("times_bare") > 0.0, "{result}"),
+            variant if variant.ends_with("bf16") => assert!(number("gflops") > 0.0, "{result}"),
+            _ => assert!(number("gflops") > 0.0 && number("share_of_peak") > 0.0, "{result}"),
+        }
         kinds.push((text(&result["variant"]), result["threads"].as_u64().unwrap(), text(&result["unit"])));
     }
     (document, kinds)
@@ -63,8 +67,11 @@ fn training_on_every_number_of_threads() {
 
 #[test]
 fn a_work_on_mnist_learns() {
-    let (document, _) = document("W1");
-    for result in document["results"].as_array().unwrap() {
+    let (document, kinds) = document("W1");
+    let both =
+        |threads| ["f32", "train"].map(|variant| (variant.to_string(), threads, "s/epoch".to_string()));
+    assert_eq!(kinds, threads(&document).into_iter().flat_map(both).collect::<Vec<_>>());
+    for result in document["results"].as_array().unwrap().iter().filter(|result| result["variant"] == "f32") {
         assert!(result["accuracy"].as_f64().unwrap() > 0.7, "{result}");
     }
 }
@@ -78,7 +85,9 @@ fn answers_one_by_one_and_in_batches() {
             expected.push((variant.to_string(), threads, "us/sample".to_string()));
         }
     }
-    for variant in ["throughput digits", "throughput dense"] {
+    for variant in
+        ["throughput digits", "throughput digits bf16", "throughput dense", "throughput dense bf16"]
+    {
         for threads in threads(&document) {
             expected.push((variant.to_string(), threads, "samples/s".to_string()));
         }

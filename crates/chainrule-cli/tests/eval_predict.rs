@@ -269,3 +269,30 @@ fn other_data_is_refused_and_a_closed_pipe_is_not() {
         assert_eq!(ran.err, "", "{line}");
     }
 }
+
+/// In bf16 both answer alike, and nearly as in f32; a run in bf16 says the figures that `eval --dtype bf16` finds.
+#[test]
+fn other_number_types_answer_nearly_alike() {
+    let place = Place::new();
+    place.write("n.csv", numbers(300));
+    place
+        .done("train n.csv --target y --test n.csv --quiet --hidden 16 epochs=10 --dtype bf16 --run-dir run");
+    let [f32s, bf16, f64s] = ["f32", "bf16", "f64"]
+        .map(|dtype| json(&place.done(&format!("eval run n.csv --json --dtype {dtype}"))));
+    assert_eq!((f32s["dtype"].as_str(), bf16["dtype"].as_str()), (Some("f32"), Some("bf16")));
+    assert_same_figures(&bf16, &place.json("run/summary.json")["test"]);
+    assert_eq!(json(&place.done("eval run n.csv --json")), f32s, "the model itself is f32");
+    let loss = |measured: &Value| measured["loss"].as_f64().unwrap();
+    assert!(loss(&bf16) != loss(&f32s) && (loss(&bf16) / loss(&f32s) - 1.0).abs() <= 0.05, "{bf16} {f32s}");
+    assert!(loss(&f64s) != loss(&f32s) && (loss(&f64s) / loss(&f32s) - 1.0).abs() <= 1e-4, "{f64s} {f32s}");
+
+    let answers = |dtype: &str| -> Vec<f64> {
+        let ran = place.done(&format!("predict run n.csv --dtype {dtype}"));
+        rows(&ran.out).iter().map(|row| row["y"].parse().unwrap()).collect()
+    };
+    let (f32s, bf16) = (answers("f32"), answers("bf16"));
+    let (low, high) = f32s.iter().fold((f64::MAX, f64::MIN), |(low, high), &y| (low.min(y), high.max(y)));
+    let most = f32s.iter().zip(&bf16).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(f32s.len() == 300 && most > 0.0 && most <= 0.02 * (high - low), "{most} of {low} to {high}");
+    place.refuses("eval run n.csv --dtype f16", 2, &["f16", "bf16"]);
+}

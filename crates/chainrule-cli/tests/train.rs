@@ -305,3 +305,42 @@ fn a_name_means_the_same_data_in_every_folder() {
     assert_eq!(place.text("run/config.toml"), elsewhere.text("run/config.toml"));
     place.done("train --resume run --epochs 2");
 }
+
+/// Every part of the process, in steps and beside them, sums to its time.
+#[test]
+fn a_profile_accounts_for_the_whole_process() {
+    let place = Place::new();
+    for (words, way) in [
+        ("digits --limit 300 --epochs 3", "five_calls"),
+        ("digits --limit 300 --epochs 3 --optimizer sgd --hidden 16", "whole_steps"),
+    ] {
+        let ran = place.done(&format!("train {words} --profile --run-dir {way}"));
+        for part in
+            ["predicted", "measured", "of all", "layer 1 forward", "all steps", "reading data and settings"]
+        {
+            assert!(ran.out.contains(part), "{part}: {}", ran.out);
+        }
+        let table: Vec<&str> = ran.out.lines().skip_while(|line| !line.starts_with("part ")).collect();
+        assert!(
+            table.iter().any(|line| line.starts_with("the process") && line.ends_with("100.0 %")),
+            "{}",
+            ran.out
+        );
+        let summary = place.json(&format!("{way}/summary.json"));
+        assert_eq!(summary["plan"]["way"], way);
+        let profile = &summary["profile"];
+        let parts = profile["parts"].as_array().unwrap();
+        let sum = |key: &str| parts.iter().filter_map(|part| part[key].as_f64()).sum::<f64>();
+        let seconds = profile["seconds"].as_f64().unwrap();
+        assert!(seconds >= summary["seconds"].as_f64().unwrap(), "{profile}");
+        assert!((sum("seconds") - seconds).abs() <= 1e-9 * seconds, "{profile}");
+        for key in ["share", "predicted_share", "measured_share"] {
+            assert!((sum(key) - 1.0).abs() <= 1e-9, "{key}: {profile}");
+        }
+        let steps = profile["steps_share"].as_f64().unwrap();
+        assert!(steps > 0.0 && steps < 1.0, "{profile}");
+        assert!(place.text(&format!("{way}/report.html")).contains("Where the time went"));
+    }
+    let ran = place.done("train digits --limit 300 --epochs 1 --run-dir plain");
+    assert!(!ran.out.contains("predicted") && place.json("plain/summary.json").get("profile").is_none());
+}

@@ -110,6 +110,19 @@ pub(crate) struct Step<'a> {
     keep: f32,
 }
 
+/// A part of a step, as [`Descent::run_by_phases`] tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// z and a of the first layer.
+    FirstForward,
+    /// The other layers, the loss, and deltas back to the first layer: BP1, BP2.
+    Through,
+    /// The weights of the other layers: BP3, BP4.
+    RestUpdate,
+    /// The weights of the first layer.
+    FirstUpdate,
+}
+
 /// Several batches, one step each.
 #[derive(Clone, Copy, Debug)]
 pub struct Batches<'a> {
@@ -170,6 +183,26 @@ impl Descent {
         answers: &mut [f32],
         threads: usize,
     ) -> usize {
+        self.run_by_phases(params, rows, targets, batches, loss_sums, answers, threads, None)
+    }
+
+    /// [`Descent::run`], to the same bits; tells `ended`, if it is given, of the end of every phase. That separates what is one
+    /// function otherwise, and takes longer.
+    ///
+    /// # Panics
+    /// As [`Descent::run`].
+    #[allow(clippy::too_many_arguments)] // as there
+    pub fn run_by_phases(
+        &mut self,
+        params: &mut [f32],
+        rows: &SparseRows,
+        targets: Targets,
+        batches: Batches,
+        loss_sums: &mut [f64],
+        answers: &mut [f32],
+        threads: usize,
+        ended: Option<&mut dyn FnMut(Phase)>,
+    ) -> usize {
         let Batches { samples, batch_size, rates } = batches;
         let steps = samples.len().div_ceil(batch_size);
         self.turn(params);
@@ -206,10 +239,13 @@ impl Descent {
             rate: 0.0,
             keep: 1.0,
         };
-        match parts {
-            1 if narrow::fits(&self.layers, &batches) => narrow::run(step, batches, loss_sums),
-            1 => alone(step, batches, loss_sums),
-            _ => self.pace.run(step, batches, loss_sums, parts, nonzeros * units),
+        match (ended, parts) {
+            (ended, 1) if narrow::fits(&self.layers, &batches) => {
+                narrow::run(step, batches, loss_sums, ended)
+            }
+            (Some(ended), _) => by_phases(step, batches, loss_sums, parts, ended),
+            (None, 1) => alone(step, batches, loss_sums),
+            (None, _) => self.pace.run(step, batches, loss_sums, parts, nonzeros * units),
         }
     }
 
@@ -299,12 +335,7 @@ fn together(step: Step, batches: Batches, loss_sums: &mut [f64], parts: usize) -
     }
     for b in 0..loss_sums.len() {
         let step = of_batch(b);
-        let samples = step.samples.len();
-        if samples >= SHARED_FROM {
-            pool::run(parts, |part| through(step, pool::share(samples, layers::TOGETHER, part, parts)));
-        } else {
-            through(step, 0..samples);
-        }
+        through_shared(step, parts);
         loss_sums[b] = step.loss_sum();
         if !loss_sums[b].is_finite() {
             return b;
@@ -314,6 +345,42 @@ fn together(step: Step, batches: Batches, loss_sums: &mut [f64], parts: usize) -
         pool::run(parts, |part| first_layer(Some(step), next, units(part)));
     }
     loss_sums.len()
+}
+
+/// All steps, each phase of its own.
+fn by_phases(
+    step: Step,
+    batches: Batches,
+    loss_sums: &mut [f64],
+    parts: usize,
+    ended: &mut dyn FnMut(Phase),
+) -> usize {
+    let units = |part| pool::share(step.layers[0].units, PANEL, part, parts);
+    for (b, loss_sum) in loss_sums.iter_mut().enumerate() {
+        let step = step.of_batch(&batches, b);
+        pool::run(parts, |part| first_layer(None, Some(step), units(part)));
+        ended(Phase::FirstForward);
+        through_shared(step, parts);
+        *loss_sum = step.loss_sum();
+        ended(Phase::Through);
+        if !loss_sum.is_finite() {
+            return b;
+        }
+        update_rest(step);
+        ended(Phase::RestUpdate);
+        pool::run(parts, |part| first_layer(Some(step), None, units(part)));
+        ended(Phase::FirstUpdate);
+    }
+    loss_sums.len()
+}
+
+fn through_shared(step: Step, parts: usize) {
+    let samples = step.samples.len();
+    if samples >= SHARED_FROM {
+        pool::run(parts, |part| through(step, pool::share(samples, layers::TOGETHER, part, parts)));
+    } else {
+        through(step, 0..samples);
+    }
 }
 
 kernel! {

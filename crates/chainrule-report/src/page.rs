@@ -33,6 +33,7 @@ pub fn html(report: &RunReport) -> String {
         ("mistakes", "Worst mistakes", pictures::mistakes(report)),
         ("first-layer", "First layer", pictures::first_layer(&report.first_layer, report.first_layer_total)),
         ("network", "Network", tables::layers(&report.layers)),
+        ("profile", "Where the time went", profile(report)),
         ("choices", "What was chosen for you", choices(&report.choices)),
         (
             "conventions",
@@ -142,6 +143,14 @@ fn metrics(report: &RunReport) -> Option<Markup> {
             @if let Some(pairs) = pairs { (pairs) }
             @if let Some(classes) = classes { (classes) }
         }
+    })
+}
+
+fn profile(report: &RunReport) -> Option<Markup> {
+    let table = tables::text(report.profile.as_ref(), "Where the time went")?;
+    Some(html! {
+        @if !report.profile_note.is_empty() { p.note { (clean(&report.profile_note)) "." } }
+        (table)
     })
 }
 

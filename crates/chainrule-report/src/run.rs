@@ -1,4 +1,5 @@
 use crate::chart::Curve;
+use crate::comparison::TextTable;
 use crate::image::Bitmap;
 
 /// All that the page of a run shows, from which [`crate::html`] makes it. A part left empty is left out.
@@ -16,6 +17,10 @@ pub struct RunReport {
     pub conventions: Vec<(String, String)>,
     /// The layers, from the input on.
     pub layers: Vec<LayerRow>,
+    /// Where the time went, if it was measured.
+    pub profile: Option<TextTable>,
+    /// How to read that.
+    pub profile_note: String,
     /// Every resolved setting, as the program reads it back.
     pub config_toml: String,
     /// Loss by epoch.

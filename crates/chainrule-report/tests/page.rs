@@ -141,6 +141,12 @@ fn hostile_names_are_text() {
         choices: vec![text.clone()],
         conventions: pairs.clone(),
         layers: vec![row.clone(), row],
+        profile: Some(TextTable {
+            header: vec![text.clone(); 3],
+            rows: vec![vec![text.clone(); 3]],
+            text_columns: 2,
+        }),
+        profile_note: text.clone(),
         config_toml: text.clone(),
         loss: vec![Curve::new(HOSTILE, vec![(0.0, 1.0), (1.0, 0.5)])],
         accuracy: vec![Curve::new(HOSTILE, vec![(0.0, 0.5)])],
@@ -155,6 +161,7 @@ fn hostile_names_are_text() {
         first_layer_total: 1,
     });
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"));
+    assert!(page.contains("<section id=\"profile\""));
 }
 
 fn hostile_finding() -> FindingRow {

@@ -10,6 +10,7 @@
 use crate::Real;
 use crate::batch::Batch;
 use crate::network::{Network, Workspace};
+use crate::profile::Part;
 use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
 
 impl Network {
@@ -38,6 +39,7 @@ impl Network {
                 }
             }
         }
+        ws.lap(Part::Loss);
         sum
     }
 
@@ -55,6 +57,7 @@ impl Network {
         let x = x.into();
         for l in (0..self.spec.layers.len()).rev() {
             self.layer_gradient(l, x, ws, grads);
+            ws.lap(Part::Gradient(l));
             if l > 0 {
                 self.carry_back(l, params, ws);
             }
@@ -100,6 +103,7 @@ impl Network {
         if fused.is_none() {
             f.backward(&below.z[..size], &below.a[..size], delta);
         }
+        ws.lap(Part::CarryBack(l));
     }
 
     /// dL/dx of the last backward pass, `(n, inputs)`: the error carried on to the inputs, in the order of `x`.

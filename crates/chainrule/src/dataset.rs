@@ -1,6 +1,7 @@
 //! A data set in memory: features, targets, and what they are called.
 
-use crate::rng::{self, Stream};
+mod parts;
+
 use crate::{Error, Real, Result};
 use chainrule_kernels::sparse::{self, SparseRows};
 use std::sync::{Arc, OnceLock};
@@ -39,7 +40,7 @@ pub enum Targets {
 }
 
 /// Samples with their targets. [`Dataset::new`] checks that all parts agree.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Dataset {
     name: String,
     shape: Vec<usize>,
@@ -48,6 +49,15 @@ pub struct Dataset {
     sample_weights: Option<Vec<f64>>,
     /// Made when somebody first asks, then shared by all copies.
     lists: OnceLock<Option<Arc<SparseRows>>>,
+}
+
+/// By what it says: whether lists have been made of it yet plays no part.
+impl PartialEq for Dataset {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { name, shape, features, targets, sample_weights, lists: _ } = self;
+        (name, shape, features, targets, sample_weights)
+            == (&other.name, &other.shape, &other.features, &other.targets, &other.sample_weights)
+    }
 }
 
 /// Share of nonzero inputs up to which lists of them beat rows of numbers (measured: `docs/speed.md`).
@@ -252,98 +262,6 @@ impl Dataset {
         self.write_row(sample, &mut row);
         row
     }
-
-    /// The samples at `indices`, in that order.
-    ///
-    /// # Errors
-    /// If `indices` is empty.
-    pub fn subset(&self, indices: &[usize]) -> Result<Self> {
-        let inputs = self.inputs();
-        fn pick<V: Copy>(values: &[V], width: usize, indices: &[usize]) -> Vec<V> {
-            indices.iter().flat_map(|&i| &values[i * width..(i + 1) * width]).copied().collect()
-        }
-        let features = match &self.features {
-            Features::Bytes { values, scale } => {
-                Features::Bytes { values: pick(values, inputs, indices), scale: *scale }
-            }
-            Features::Reals(values) => Features::Reals(pick(values, inputs, indices)),
-        };
-        let targets = match &self.targets {
-            Targets::Classes { labels, names } => {
-                Targets::Classes { labels: pick(labels, 1, indices), names: names.clone() }
-            }
-            Targets::Values { values, names } => {
-                Targets::Values { values: pick(values, names.len(), indices), names: names.clone() }
-            }
-        };
-        let mut data = Self::new(self.name.clone(), self.shape.clone(), features, targets)?;
-        data.sample_weights = self.sample_weights.as_ref().map(|weights| pick(weights, 1, indices));
-        Ok(data)
-    }
-
-    /// The first `count` samples (all, if there are fewer).
-    ///
-    /// # Errors
-    /// If `count` is 0.
-    pub fn limit(&self, count: usize) -> Result<Self> {
-        self.subset(&(0..self.len().min(count)).collect::<Vec<_>>())
-    }
-
-    /// Splits off a seeded random share as (rest, held out), each in the original order.
-    ///
-    /// With classes the split is *stratified*: every class gives its share, rounded, and keeps at least one sample
-    /// in the rest.
-    ///
-    /// # Errors
-    /// If the fraction is not between 0 and 1, or leaves one side empty.
-    pub fn split(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(Error::setting("split", "a fraction above 0 and below 1", fraction));
-        }
-        let mut held_out = vec![false; self.len()];
-        for group in self.shuffled_groups(seed) {
-            let share = (group.len() as f64 * fraction).round() as usize;
-            for &sample in &group[..share.min(group.len().saturating_sub(1))] {
-                held_out[sample] = true;
-            }
-        }
-        let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&sample| held_out[sample]);
-        if held.is_empty() || rest.is_empty() {
-            let problem = format!("{} samples are too few to hold out {fraction}", self.len());
-            return Err(Error::data(&self.name, problem, "give a test set, or a larger fraction"));
-        }
-        Ok((self.subset(&rest)?, self.subset(&held)?))
-    }
-
-    /// Part `part` of `of` equal ones for cross-validation, as (rest, held out), each in the original order. Over all
-    /// parts every sample is held out once; with classes the parts are stratified.
-    ///
-    /// # Errors
-    /// If a side is empty.
-    pub fn fold(&self, part: usize, of: usize, seed: u64) -> Result<(Self, Self)> {
-        let dealt: Vec<usize> = self.shuffled_groups(seed).concat();
-        let mut held_out = vec![false; self.len()];
-        dealt.iter().skip(part).step_by(of).for_each(|&sample| held_out[sample] = true);
-        let (held, rest): (Vec<usize>, Vec<usize>) = (0..self.len()).partition(|&sample| held_out[sample]);
-        Ok((self.subset(&rest)?, self.subset(&held)?))
-    }
-
-    /// The samples of each class, or all of them, in a seeded random order.
-    fn shuffled_groups(&self, seed: u64) -> Vec<Vec<usize>> {
-        let mut groups: Vec<Vec<usize>> = match &self.targets {
-            Targets::Classes { labels, names } => {
-                let mut groups = vec![Vec::new(); names.len()];
-                for (sample, &label) in labels.iter().enumerate() {
-                    groups[label as usize].push(sample);
-                }
-                groups
-            }
-            Targets::Values { .. } => vec![(0..self.len()).collect()],
-        };
-        let mut rng = rng::stream(seed, Stream::Split);
-        groups.iter_mut().for_each(|group| rng::shuffle(group, &mut rng));
-        groups
-    }
 }
 
 impl Targets {
@@ -367,61 +285,6 @@ pub(crate) fn scaled<T: Real>(byte: u8, scale: f64) -> T {
 mod tests {
     use super::*;
 
-    fn classes(labels: &[u32]) -> Dataset {
-        let names = vec!["a".into(), "b".into(), "c".into()];
-        let features = Features::Reals((0..labels.len()).map(|i| i as f64).collect());
-        Dataset::new("t", vec![1], features, Targets::Classes { labels: labels.to_vec(), names }).unwrap()
-    }
-
-    #[test]
-    fn split_is_stratified_seeded_and_complete() {
-        let labels: Vec<u32> = (0..100)
-            .map(|i| {
-                if i < 50 {
-                    0
-                } else if i < 80 {
-                    1
-                } else {
-                    2
-                }
-            })
-            .collect();
-        let data = classes(&labels);
-        let (rest, held) = data.split(0.2, 5).unwrap();
-        let count = |data: &Dataset, class| data.labels().unwrap().iter().filter(|&&l| l == class).count();
-        assert_eq!([count(&held, 0), count(&held, 1), count(&held, 2)], [10, 6, 4]);
-        let mut all: Vec<f64> =
-            (0..80).map(|i| rest.row(i)[0]).chain((0..20).map(|i| held.row(i)[0])).collect();
-        all.sort_by(f64::total_cmp);
-        assert_eq!(all, (0..100).map(f64::from).collect::<Vec<_>>());
-        assert_eq!(data.split(0.2, 5).unwrap().1, held);
-        assert_ne!(data.split(0.2, 6).unwrap().1, held);
-    }
-
-    #[test]
-    fn split_keeps_one_sample_of_each_class_for_training() {
-        let (rest, held) = classes(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1]).split(0.9, 0).unwrap();
-        assert!(rest.labels().unwrap().contains(&1) && !held.labels().unwrap().contains(&1));
-        assert!(classes(&[0]).split(0.5, 0).is_err());
-        assert!(classes(&[0, 0]).split(f64::NAN, 0).is_err());
-    }
-
-    #[test]
-    fn folds_hold_out_every_sample_once_and_are_stratified() {
-        let data = classes(&[0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2]);
-        let mut all = Vec::new();
-        for part in 0..3 {
-            let (rest, held) = data.fold(part, 3, 4).unwrap();
-            assert_eq!(rest.len() + held.len(), 11);
-            let of = |class| held.labels().unwrap().iter().filter(|&&label| label == class).count();
-            assert!(of(0) == 2 && of(1) == 1 && of(2) <= 1, "{:?}", held.labels());
-            all.extend((0..held.len()).map(|i| held.row(i)[0]));
-        }
-        all.sort_by(f64::total_cmp);
-        assert_eq!(all, (0..11).map(f64::from).collect::<Vec<_>>());
-        assert!(classes(&[0, 1]).fold(2, 3, 0).is_err());
-    }
-
     #[test]
     fn parts_that_disagree_are_refused() {
         let names = vec!["a".to_string()];
@@ -435,5 +298,19 @@ mod tests {
         assert!(data.clone().with_sample_weights(vec![-1.0]).is_err());
         assert!(data.clone().with_sample_weights(vec![0.0]).is_err());
         assert!(data.with_sample_weights(vec![2.0]).is_ok());
+    }
+
+    #[test]
+    fn lists_made_on_the_way_are_no_difference() {
+        let features = |scale| Features::Bytes { values: vec![0, 0, 0, 9], scale };
+        let data = |scale| {
+            let targets = Targets::Classes { labels: vec![0], names: vec!["a".into()] };
+            Dataset::new("t", vec![4], features(scale), targets).unwrap()
+        };
+        let asked = data(1.0);
+        assert!(asked.lists().is_some());
+        assert_eq!(asked, data(1.0));
+        assert_ne!(asked, data(0.5));
+        assert_ne!(asked, data(1.0).with_sample_weights(vec![2.0]).unwrap());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Real;
 use crate::batch::{Batch, TargetCoding};
+use crate::compiled::Compiled;
 use crate::dataset::Dataset;
 use crate::metrics::{Accuracy, Score};
 use crate::network::{Network, Workspace};
@@ -68,6 +69,17 @@ impl<T: Real> Evaluator<T> {
 
     /// Score, outputs and losses, in one pass.
     pub fn answers(
+        &mut self,
+        net: &Network,
+        params: &[T],
+        data: &Dataset,
+        coding: TargetCoding,
+        accuracy: Accuracy,
+    ) -> Answers<T> {
+        (Compiled::get().answers)(self, net, params, data, coding, accuracy)
+    }
+
+    pub(crate) fn answers_here(
         &mut self,
         net: &Network,
         params: &[T],

@@ -28,6 +28,7 @@
 //! | [`evaluate`], [`metrics`] | answers and what they are worth |
 //! | [`predictor`] | answers as fast as they can be had |
 //! | [`observer`] | who watches a run |
+//! | [`profile`] | where its time goes |
 //! | [`explain`] | an update, written out with every number |
 //! | [`diagnose`] | what goes wrong in it, and on what number that rests |
 //! | [`inspect`] | the numbers inside a network, as histograms, and what excites its units |
@@ -64,6 +65,7 @@ pub mod evaluate;
 pub mod metrics;
 pub mod predictor;
 pub mod observer;
+pub mod profile;
 pub mod explain;
 pub mod diagnose;
 pub mod inspect;
@@ -71,8 +73,9 @@ pub mod reduce;
 pub mod rng;
 pub mod error;
 
-// Helpers: the notation of settings, numbers in JSON, the state of a run and its whole steps (seen through `train`).
+// Helpers: the notation of settings, loops compiled here, numbers in JSON, the state of a run and its whole steps (seen through `train`).
 mod call;
+mod compiled;
 mod number;
 mod state;
 mod whole;

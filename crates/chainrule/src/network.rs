@@ -1,6 +1,7 @@
 //! The forward pass, and the buffers that a step works in.
 
 use crate::layout::Layout;
+use crate::profile::{Part, Profile};
 use crate::rng::Rng;
 use crate::spec::NetworkSpec;
 use crate::{Real, Result};
@@ -25,6 +26,8 @@ pub struct Workspace<T> {
     pub(crate) how: How,
     /// Whether the last forward pass dropped units.
     pub(crate) dropping: bool,
+    /// Where the time goes, if somebody asked.
+    pub(crate) profile: Option<Box<Profile>>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,12 +56,19 @@ impl<T: Real> Workspace<T> {
             }
         };
         let layers = net.spec.layers.iter().map(|layer| buffers(layer.units, layer.dropout)).collect();
-        Self { layers, n: 0, capacity, how: how.into(), dropping: false }
+        Self { layers, n: 0, capacity, how: how.into(), dropping: false, profile: None }
     }
 
     /// The largest batch that fits.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Ends a lap of the profile, if there is one.
+    pub(crate) fn lap(&mut self, part: Part) {
+        if let Some(profile) = &mut self.profile {
+            profile.lap(part);
+        }
     }
 
     /// Number of samples of the last forward pass.
@@ -186,6 +196,7 @@ impl Network {
                     here.dropped[at] = here.a[at] * here.keep[at];
                 }
             }
+            ws.lap(Part::Forward(l));
         }
     }
 

@@ -5,6 +5,7 @@ use crate::config::{TrainConfig, UpdateOrder};
 use crate::network::{Network, Workspace};
 use crate::optimizer::OptimizerState;
 use crate::plan::Way;
+use crate::profile::Part;
 use crate::reduce::Reduce;
 use crate::rng::Rng;
 use crate::{Error, Real, Result, simd};
@@ -76,11 +77,13 @@ pub fn step<T: Real>(
     if config.update_order == UpdateOrder::OutputFirst {
         for l in (0..layers).rev() {
             net.layer_gradient(l, batch.input(), ws, grads);
+            ws.lap(Part::Gradient(l));
             // Loss and n are summed already.
             reduce.sum(&mut grads[net.layout().layer(l)], &mut 0.0, &mut 0.0)?;
             check_finite(net, l, "gradient", grads, config.threads)?;
             config.regularize.add_penalties(net.layout(), l, params, grads, n, c.samples);
             update_layer(c, l, params, grads, optimizer, n)?;
+            ws.lap(Part::Update);
             if l > 0 {
                 net.carry_back(l, params, ws);
             }
@@ -92,9 +95,11 @@ pub fn step<T: Real>(
         config.regularize.add_penalties(net.layout(), l, params, grads, n, c.samples);
     }
     config.regularize.clip(net.layout(), grads, n);
+    ws.lap(Part::Check);
     for l in 0..layers {
         update_layer(c, l, params, grads, optimizer, n)?;
     }
+    ws.lap(Part::Update);
     Ok(StepLoss { sum: loss, weight: n })
 }
 
@@ -135,6 +140,7 @@ fn descend_in_place<T: Real>(
                 *b -= T::from_f64(rate) * g;
             }
         }
+        ws.lap(Part::Gradient(l));
     }
     Ok(())
 }

@@ -2,20 +2,24 @@
 
 pub use crate::state::{Ending, EpochRecord, Progress, Snapshot};
 
+mod newton;
+
 use crate::batch::Batch;
+use crate::compiled::Compiled;
 use crate::config::{Order, StopMetric, TrainConfig};
 use crate::dataset::Dataset;
 use crate::evaluate::{Evaluator, count_correct};
-use crate::lbfgs::{self, Memory};
+use crate::lbfgs::Memory;
 use crate::metrics::Score;
 use crate::network::{Network, Workspace};
 use crate::observer::{Observer, Signal};
 use crate::optimizer::{Optimizer, OptimizerState};
 use crate::plan::{self, Plan, Way};
+use crate::profile::{Clock, Part, Profile};
 use crate::reduce::Alone;
 use crate::rng::{self, Rng};
 use crate::state::{Best, Running};
-use crate::step::{self, StepContext, StepLoss};
+use crate::step::{self, StepContext};
 use crate::whole::WholeSteps;
 use crate::{Error, Real, Result};
 use chainrule_kernels::memory::Aligned;
@@ -117,6 +121,16 @@ impl<'d, T: Real> Trainer<'d, T> {
         &self.plan
     }
 
+    /// From now on, measures by `clock` where the time of [`Trainer::run`] goes. No bit of the run depends on it.
+    pub fn profile_by(&mut self, clock: Clock) {
+        self.ws.profile = Some(Box::new(Profile::new(clock, self.net.layout().layers())));
+    }
+
+    /// Where the time went, if it was measured.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.ws.profile.as_deref()
+    }
+
     /// Where the run stands.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -159,6 +173,13 @@ impl<'d, T: Real> Trainer<'d, T> {
     /// # Errors
     /// [`Error::NonFinite`] names step, epoch and layer; what was saved before that step is sound.
     pub fn run(&mut self, observer: &mut dyn Observer<T>) -> Result<Ending> {
+        (Compiled::get().run)(self, observer)
+    }
+
+    pub(crate) fn run_here(&mut self, observer: &mut dyn Observer<T>) -> Result<Ending> {
+        if let Some(profile) = &mut self.ws.profile {
+            profile.restart();
+        }
         while self.progress.ending.is_none() {
             if self.progress.step >= self.total_steps() {
                 self.progress.ending = Some(Ending::Finished);
@@ -169,17 +190,23 @@ impl<'d, T: Real> Trainer<'d, T> {
             let last_step = converged || self.progress.step >= self.total_steps();
             if self.plan.way != Way::FiveCalls && (epoch_over || last_step) {
                 self.check_weights()?;
+                self.ws.lap(Part::Check);
             }
             if epoch_over || last_step {
                 let record = self.end_epoch(last_step);
+                self.ws.lap(Part::Evaluation);
                 if converged {
                     self.progress.ending = Some(Ending::Converged);
                 }
-                if observer.on_epoch(self, &record) == Signal::Stop && self.progress.ending.is_none() {
+                let signal = observer.on_epoch(self, &record);
+                self.ws.lap(Part::Observer);
+                if signal == Signal::Stop && self.progress.ending.is_none() {
                     return Ok(Ending::Interrupted);
                 }
             }
-            if observer.on_step(self) == Signal::Stop && self.progress.ending.is_none() {
+            let signal = observer.on_step(self);
+            self.ws.lap(Part::Observer);
+            if signal == Signal::Stop && self.progress.ending.is_none() {
                 return Ok(Ending::Interrupted);
             }
         }
@@ -198,6 +225,7 @@ impl<'d, T: Real> Trainer<'d, T> {
         if self.progress.position == 0 {
             self.progress.order_rng = self.next_order_rng.clone();
             self.draw_order();
+            self.ws.lap(Part::Order);
         }
         if self.whole_steps(most) {
             return Ok(false);
@@ -221,7 +249,9 @@ impl<'d, T: Real> Trainer<'d, T> {
             config.learning_rate * config.schedule.factor(step + at as u64, epoch, planned, &plateau)
         };
         let order = &self.order[start..end];
-        let made = whole.run(params, self.sets.train, config, order, rate, &mut progress.running);
+        let (running, profile) = (&mut progress.running, self.ws.profile.as_deref_mut());
+        let made = whole.run(params, self.sets.train, config, order, rate, running, profile);
+        self.ws.lap(Part::Count);
         self.optimizer.t += made as u64;
         progress.position = start.saturating_add(made.saturating_mul(batch_size)).min(samples);
         progress.step += made as u64;
@@ -234,6 +264,7 @@ impl<'d, T: Real> Trainer<'d, T> {
         let end = (start + self.ws.capacity()).min(self.samples());
         let indices = self.order[start..end].iter().copied();
         self.batch.gather(self.sets.train, self.config.coding, &self.config.class_weights, indices);
+        self.ws.lap(Part::Gather);
         let (epoch, step, total) = (self.progress.epoch, self.progress.step, self.total_steps());
         let factor = self.config.schedule.factor(step, epoch, total, &self.progress.plateau);
         let learning_rate = self.config.learning_rate * factor;
@@ -273,46 +304,8 @@ impl<'d, T: Real> Trainer<'d, T> {
         running.learning_rate = learning_rate;
         self.progress.position = end;
         self.progress.step += 1;
+        self.ws.lap(Part::Count);
         Ok(converged)
-    }
-
-    /// One iteration of L-BFGS on the gathered (full) batch. The loss reported is the one before it.
-    fn lbfgs_step(&mut self, history: usize, first_step: f64) -> Result<(StepLoss, bool)> {
-        let (net, batch, ws) = (&self.net, &self.batch, &mut self.ws);
-        let (regularize, samples) = (&self.config.regularize, self.sets.train.len());
-        let n = batch.total_weight();
-        let layout = net.layout();
-        let mut first = None;
-        let progress =
-            lbfgs::step(&mut self.params, &mut self.memory, history, first_step, |params, grads| {
-                net.forward(params, batch.input(), ws);
-                let sum = net.loss(batch, ws);
-                if first.is_none() && !sum.is_finite() {
-                    return Err(step::forward_fault(net, ws, sum)); // later ones are trial points: not yet steps
-                }
-                net.backward(params, batch.input(), ws, grads);
-                if first.is_none() {
-                    let check = |l| step::check_finite(net, l, "gradient", grads, 1);
-                    (0..layout.layers()).rev().try_for_each(check)?;
-                }
-                first.get_or_insert(sum);
-                for l in 0..layout.layers() {
-                    regularize.add_penalties(layout, l, params, grads, n, samples);
-                }
-                let mut trained = vec![T::default(); grads.len()]; // frozen parameters have no direction
-                for range in (0..layout.layers()).filter_map(|l| layout.trainable(l)) {
-                    for (mean, &sum) in trained[range.clone()].iter_mut().zip(&grads[range]) {
-                        *mean = sum / T::from_f64(n);
-                    }
-                }
-                grads.copy_from_slice(&trained);
-                Ok(sum / n + regularize.value(layout, params, samples))
-            })?;
-        // The buffers hold a trial point: the running accuracy is that of the point reported.
-        net.forward(&self.params, batch.input(), ws);
-        self.optimizer.t += 1;
-        let loss = StepLoss { sum: first.unwrap_or(f64::NAN), weight: n };
-        Ok((loss, progress == lbfgs::Progress::Converged))
     }
 
     /// Draws the order of an epoch.

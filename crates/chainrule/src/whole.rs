@@ -8,9 +8,10 @@ use crate::dataset::{Dataset, Features, Targets};
 use crate::loss::Loss;
 use crate::metrics::{Accuracy, argmax};
 use crate::network::Network;
+use crate::profile::{Part, Profile};
 use crate::state::Running;
 use chainrule_kernels::activation::Nonlinearity;
-use chainrule_kernels::descent::{self, Batches, Descent, Layer, Rate};
+use chainrule_kernels::descent::{self, Batches, Descent, Layer, Phase, Rate};
 use chainrule_kernels::sparse::SparseRows;
 use std::sync::Arc;
 
@@ -73,7 +74,8 @@ impl WholeSteps {
     /// One step for each batch of `samples`, at most [`WholeSteps::most_steps`]; `rate` gives the rate of each. Returns how many
     /// were made: fewer if the next one's loss or deltas are not finite.
     ///
-    /// `running` grows step by step, so that its bits do not tell how many steps a call made.
+    /// `profile` learns what the kernel took; counting is left to the caller's next lap. `running` grows step by step, so that its bits do not tell how many steps a call made.
+    #[allow(clippy::too_many_arguments)] // what it changes, what it reads, what it tells
     pub fn run(
         &mut self,
         params: &mut [f32],
@@ -82,6 +84,7 @@ impl WholeSteps {
         samples: &[usize],
         rate: impl Fn(usize) -> f64,
         running: &mut Running,
+        mut profile: Option<&mut Profile>,
     ) -> usize {
         let batch_size = config.batch_size.of(data.len());
         let steps = samples.len().div_ceil(batch_size);
@@ -96,8 +99,16 @@ impl WholeSteps {
         };
         let batches = Batches { samples, batch_size, rates: &self.rates[..steps] };
         let losses = &mut self.losses[..steps];
-        let made =
-            self.kernel.run(params, &self.lists, targets, batches, losses, &mut self.answers, config.threads);
+        let (rows, answers) = (&*self.lists, &mut self.answers[..]);
+        let mut by_phases =
+            profile.as_deref_mut().and_then(|profile| profile.wants_phases().then_some(profile));
+        let mut ended = by_phases.as_mut().map(|profile| |phase| profile.phase(phase));
+        let ended = ended.as_mut().map(|ended| ended as &mut dyn FnMut(Phase));
+        let threads = config.threads;
+        let made = self.kernel.run_by_phases(params, rows, targets, batches, losses, answers, threads, ended);
+        if let Some(profile) = profile {
+            profile.lap(Part::WholeSteps);
+        }
         let used = (made * batch_size).min(samples.len());
         let rows = self.answers.chunks_exact(self.outputs).zip(&samples[..used]);
         running.correct = match targets {

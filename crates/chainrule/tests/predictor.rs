@@ -5,7 +5,7 @@ mod common;
 use chainrule::network::{Network, Workspace};
 use chainrule::predictor::Predictor;
 use chainrule::{Dataset, Features, Targets};
-use chainrule_kernels::dense::Input;
+use chainrule_kernels::dense::{How, Input};
 use common::{bits, settings};
 
 /// `samples` of 50 inputs, of which every `step`th is not zero.
@@ -64,6 +64,36 @@ fn same_bits_as_the_forward_pass_over_the_same_kernels() {
                 let last = predictor.predict(&x[300 * 50..]);
                 assert_eq!(bits(last), bits(&ws.output()[900..]));
                 assert!(predictor.predict(&[]).is_empty());
+            }
+        }
+    }
+}
+
+/// Of the whole call, whatever samples the threads and chunks take.
+#[test]
+fn bf16_has_the_bits_of_such_a_trainers_forward_pass() {
+    for step in [1, 5] {
+        let data = data(601, step);
+        let net = network(&data, "hidden = [40, 17]\nactivation = \"relu\"");
+        let params = net.init::<f32>(4).unwrap();
+        let x = rows(&data);
+        let samples: Vec<usize> = (0..data.len()).collect();
+        let forward = |n: usize, bf16: bool| {
+            let mut ws = Workspace::new(&net, data.len(), How { threads: 1, bf16 });
+            match data.lists() {
+                Some(lists) => net.forward(&params, Input::Sparse(lists, &samples[..n]), &mut ws),
+                None => net.forward(&params, &x[..n * 50], &mut ws),
+            }
+            bits(ws.output())
+        };
+        assert_ne!(forward(601, true), forward(601, false), "rounding shows");
+        for threads in [1, 2, 3] {
+            let predictor = Predictor::new(&net, &params, data.len(), data.density()).unwrap();
+            let mut predictor = predictor.with_bf16().with_threads(threads);
+            // 5 and 257 leave threads and chunks a few samples; up to 4 in all are computed in f32.
+            for n in [601, 5, 4, 1, 256, 257, 601] {
+                let answers = bits(predictor.predict(&x[..n * 50]));
+                assert_eq!(answers, forward(n, true), "step {step}, {n} samples, {threads} threads");
             }
         }
     }

@@ -37,14 +37,14 @@ pub fn measure(setting: &Setting) -> Result<Vec<Figure>> {
     }
     let dense: Vec<f32> = uniform(BATCH * SIZES[0]).map(|x| x as f32).collect();
     let inputs = [
-        ("latency digits", "throughput digits", digits, images.density()),
-        ("latency dense", "throughput dense", dense, 1.0),
+        ("latency digits", ["throughput digits", "throughput digits bf16"], digits, images.density()),
+        ("latency dense", ["throughput dense", "throughput dense bf16"], dense, 1.0),
     ];
     let net = network()?;
     let params = net.init::<f32>(0)?;
     let repeats = setting.repeats.unwrap_or(REPEATS);
     let (mut latencies, mut throughputs) = (Vec::new(), Vec::new());
-    for (latency, throughput, x, density) in &inputs {
+    for (latency, [throughput, in_bf16], x, density) in &inputs {
         let operations = operations(*density);
         for &threads in &setting.threads {
             let mut one = Predictor::new(&net, &params, 1, *density)?.with_threads(threads);
@@ -62,6 +62,13 @@ pub fn measure(setting: &Setting) -> Result<Vec<Figure>> {
                 Figure::new("W7", throughput, threads, "samples/s", throughput_reps(&mut many, x, repeats));
             let seconds = 1.0 / figure.median;
             throughputs.push(figure.with_operations(operations, seconds, &setting.peak));
+        }
+        for &threads in &setting.threads {
+            let many = Predictor::new(&net, &params, BATCH, *density)?.with_bf16();
+            let reps = throughput_reps(&mut many.with_threads(threads), x, repeats);
+            let mut figure = Figure::new("W7", in_bf16, threads, "samples/s", reps);
+            figure.gflops = Some(operations * figure.median / 1e9);
+            throughputs.push(figure); // without a share: the peak is one of f32
         }
     }
     latencies.extend(throughputs);

@@ -1,27 +1,16 @@
 //! E: from the start of the process to an accuracy on MNIST, reading the files included.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use chainrule_io::recipes::find_recipe;
 
+use super::ordinary::{self, Scratch};
 use super::{Figure, Setting};
 use crate::watch::say;
 
 /// Repetitions that count unless the user gave a number.
 const REPEATS: usize = 5;
-
-/// A folder that is removed at the end.
-struct Scratch(PathBuf);
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Nothing more can be done about what cannot be removed.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Trains by the ordinary command, in processes of their own.
 pub fn measure(setting: &Setting) -> Result<Vec<Figure>> {
@@ -39,22 +28,13 @@ pub fn measure(setting: &Setting) -> Result<Vec<Figure>> {
 }
 
 fn train(variant: &'static str, recipe: &str, threads: usize, setting: &Setting) -> Result<Figure> {
-    let scratch = Scratch(std::env::temp_dir().join(format!("chainrule-bench-{}", std::process::id())));
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    let scratch = Scratch::new();
     let (mut reps, mut accuracy) = (Vec::new(), None::<f64>);
     for repetition in 0..=setting.repeats.unwrap_or(REPEATS) {
-        let run = scratch.0.join(repetition.to_string());
-        let mut command = Command::new(&program);
-        command.args(["train", recipe, "--quiet", "--threads", &threads.to_string(), "--run-dir"]).arg(&run);
-        if let Some(folder) = setting.data_dir {
-            command.arg("--data-dir").arg(folder);
-        }
+        let run = scratch.path(&repetition.to_string());
         let start = Instant::now();
-        let done = command.stdin(Stdio::null()).output().context("cannot run this program")?;
+        ordinary::train(&[recipe, "--quiet"], threads, &run, setting)?;
         let seconds = start.elapsed().as_secs_f64();
-        if !done.status.success() {
-            bail!("chainrule train {recipe}: {}", String::from_utf8_lossy(&done.stderr).trim());
-        }
         let summary = run.join("summary.json");
         let text = std::fs::read(&summary).with_context(|| format!("cannot read {}", summary.display()))?;
         let summary: serde_json::Value = serde_json::from_slice(&text)?;

@@ -13,6 +13,7 @@ use chainrule::{Dataset, Features, Targets};
 use chainrule_io::recipes::settings_of;
 use chainrule_io::{SourceOptions, load};
 
+use super::ordinary::{self, Scratch};
 use super::{Figure, Setting};
 
 /// A work: what is trained, and on what. One epoch is one repetition.
@@ -23,8 +24,14 @@ struct Work {
     data: Data,
     /// Repetitions that count unless the user gave a number.
     repeats: usize,
-    /// As a recipe has them.
-    settings: &'static str,
+    /// As a recipe has them: what works share, and what they do not.
+    settings: [&'static str; 2],
+}
+
+impl Work {
+    fn text(&self) -> String {
+        self.settings.join("\n")
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -39,24 +46,14 @@ enum Data {
     Dense(usize),
 }
 
-const WORKS: [Work; 7] = [
+const WORKS: [Work; 9] = [
     Work {
         name: "W1",
         variant: "f32",
         unit: "s/epoch",
         data: Data::Mnist,
         repeats: 5,
-        settings: r#"
-            hidden = [30]
-            activation = "sigmoid"
-            output_activation = "sigmoid"
-            loss = "quadratic"
-            init = "normal(1)"
-            bias_init = "normal(1)"
-            optimizer = "sgd"
-            learning_rate = 3.0
-            batch_size = 10
-        "#,
+        settings: [SIGMOID, "hidden = [30]\nlearning_rate = 3.0\nbatch_size = 10"],
     },
     Work {
         name: "W2",
@@ -64,15 +61,7 @@ const WORKS: [Work; 7] = [
         unit: "s/epoch",
         data: Data::Mnist,
         repeats: 8,
-        settings: r#"
-            hidden = [50]
-            activation = "relu"
-            loss = "cross_entropy"
-            init = "he_normal"
-            optimizer = "sgd"
-            learning_rate = 0.1
-            batch_size = 100
-        "#,
+        settings: [RELU, "hidden = [50]\noptimizer = \"sgd\"\nlearning_rate = 0.1\nbatch_size = 100"],
     },
     Work {
         name: "W3",
@@ -80,17 +69,7 @@ const WORKS: [Work; 7] = [
         unit: "s/epoch",
         data: Data::Digits,
         repeats: 10,
-        settings: r#"
-            hidden = [16, 16]
-            activation = "sigmoid"
-            output_activation = "sigmoid"
-            loss = "quadratic"
-            init = "normal(1)"
-            bias_init = "normal(1)"
-            optimizer = "sgd"
-            learning_rate = 0.01
-            batch_size = 1
-        "#,
+        settings: [SIGMOID, "hidden = [16, 16]\nlearning_rate = 0.01\nbatch_size = 1"],
     },
     Work {
         name: "W4",
@@ -98,18 +77,7 @@ const WORKS: [Work; 7] = [
         unit: "s/10k steps",
         data: Data::OneSample(10_000),
         repeats: 30,
-        settings: r#"
-            hidden = [2]
-            activation = "sigmoid"
-            output_activation = "sigmoid"
-            loss = "quadratic"
-            init = "normal(1)"
-            bias_init = "normal(1)"
-            optimizer = "sgd"
-            learning_rate = 0.5
-            batch_size = 1
-            order = "file"
-        "#,
+        settings: [SIGMOID, "hidden = [2]\nlearning_rate = 0.5\nbatch_size = 1\norder = \"file\""],
     },
     Work {
         name: "W5",
@@ -117,35 +85,37 @@ const WORKS: [Work; 7] = [
         unit: "s/epoch",
         data: Data::Mnist,
         repeats: 3,
-        settings: r#"
-            hidden = [512, 512]
-            activation = "relu"
-            loss = "cross_entropy"
-            init = "he_normal"
-            optimizer = "adam"
-            learning_rate = 0.001
-            batch_size = 128
-        "#,
+        settings: [
+            RELU,
+            "hidden = [512, 512]\noptimizer = \"adam\"\nlearning_rate = 0.001\nbatch_size = 128",
+        ],
     },
-    Work {
-        name: "W6",
-        variant: "f32",
-        unit: "s/20 steps",
-        data: Data::FirstOfMnist(20 * 256),
-        repeats: 4,
-        settings: W6,
-    },
-    Work {
-        name: "W6",
-        variant: "dense",
-        unit: "s/20 steps",
-        data: Data::Dense(20 * 256),
-        repeats: 4,
-        settings: W6,
-    },
+    w6("f32", Data::FirstOfMnist(20 * 256), ""),
+    w6("dense", Data::Dense(20 * 256), ""),
+    w6("bf16", Data::FirstOfMnist(20 * 256), BF16),
+    w6("dense bf16", Data::Dense(20 * 256), BF16),
 ];
 
-const W6: &str = r#"
+const fn w6(variant: &'static str, data: Data, more: &'static str) -> Work {
+    Work { name: "W6", variant, unit: "s/20 steps", data, repeats: 4, settings: [DEEP, more] }
+}
+
+const SIGMOID: &str = r#"
+    activation = "sigmoid"
+    output_activation = "sigmoid"
+    loss = "quadratic"
+    init = "normal(1)"
+    bias_init = "normal(1)"
+    optimizer = "sgd"
+"#;
+
+const RELU: &str = r#"
+    activation = "relu"
+    loss = "cross_entropy"
+    init = "he_normal"
+"#;
+
+const DEEP: &str = r#"
     hidden = [2500, 2000, 1500, 1000, 500]
     activation = "tanh"
     loss = "cross_entropy"
@@ -155,6 +125,11 @@ const W6: &str = r#"
     batch_size = 256
     order = "file"
 "#;
+
+const BF16: &str = "dtype = \"bf16\"";
+
+/// Works that are also trained by the ordinary command, beside the bare loop.
+const ORDINARY: [&str; 2] = ["W1", "W2"];
 
 /// Notes when each epoch ends; the steps run undisturbed.
 pub struct Stopwatch {
@@ -192,7 +167,10 @@ pub fn measure(name: &str, setting: &Setting) -> Result<Vec<Figure>> {
     for work in WORKS.iter().filter(|work| work.name == name) {
         let (train, test) = read(work.data, setting)?;
         for &threads in &setting.threads {
-            figures.push(train_on(work, &train, test.as_ref(), threads, setting)?);
+            let bare = train_on(work, &train, test.as_ref(), threads, setting)?;
+            let beside = ORDINARY.contains(&work.name).then(|| train_ordinarily(work, &bare, setting));
+            figures.push(bare);
+            figures.extend(beside.transpose()?);
         }
     }
     Ok(figures)
@@ -205,7 +183,7 @@ fn train_on(
     threads: usize,
     setting: &Setting,
 ) -> Result<Figure> {
-    let settings = settings_of(work.settings.parse().context("settings of a work")?, work.name)?;
+    let settings = settings_of(work.text().parse().context("settings of a work")?, work.name)?;
     let repeats = setting.repeats.unwrap_or(work.repeats);
     let Resolved { spec, mut config, .. } = settings.resolve(train)?;
     config.epochs = 1 + repeats as u64;
@@ -218,11 +196,29 @@ fn train_on(
     let mut figure = Figure::new(work.name, work.variant, threads, work.unit, watch.into_reps());
     let seconds = figure.median;
     figure = figure.with_operations(operations, seconds, &setting.peak);
+    if trainer.config().bf16 {
+        figure.share_of_peak = None; // the peak is one of f32
+    }
     figure.accuracy = test.and_then(|test| {
         let (net, config) = (trainer.network(), trainer.config());
         let mut evaluator = Evaluator::new(net, test, threads);
         evaluator.score(net, trainer.params(), test, config.evaluation_coding, config.accuracy).accuracy
     });
+    Ok(figure)
+}
+
+/// The same by the ordinary command, with all that it does for its user.
+fn train_ordinarily(work: &Work, bare: &Figure, setting: &Setting) -> Result<Figure> {
+    let scratch = Scratch::new();
+    std::fs::create_dir_all(scratch.path("")).context("cannot make a folder for runs")?;
+    let config = scratch.path("work.toml");
+    let epochs = 1 + bare.reps.len();
+    let text = format!("data = \"mnist\"\nepochs = {epochs}\n{}", work.text());
+    std::fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
+    let run = scratch.path("run");
+    ordinary::train(&["--config", &config.to_string_lossy()], bare.threads, &run, setting)?;
+    let mut figure = Figure::new(work.name, "train", bare.threads, work.unit, ordinary::epochs(&run)?);
+    figure.times_bare = Some(figure.median / bare.median);
     Ok(figure)
 }
 

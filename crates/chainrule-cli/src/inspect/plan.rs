@@ -5,13 +5,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use chainrule::network::Network;
-use chainrule::plan::{Kernel, Plan, Way};
+use chainrule::plan::{Plan, Way};
 use chainrule::recipe::Dtype;
 use chainrule_io::prepare;
 use chainrule_io::recipes::{read_recipe, settings_of};
 
 use super::args::InspectArgs;
 use crate::flags::RunFlags;
+use crate::profile::kernel_name;
 use crate::setup;
 use crate::terminal::{pairs, table, width};
 use crate::watch::thousands;
@@ -69,16 +70,10 @@ fn layers(plan: &Plan) -> String {
         .iter()
         .enumerate()
         .map(|(l, layer)| {
-            let kernel = match layer.kernel {
-                Kernel::Sparse => "lists of nonzero inputs",
-                Kernel::Rows => "row by row",
-                Kernel::Tiles => "packed tiles",
-                Kernel::Loops => "loops, gemm",
-            };
             vec![
                 (l + 1).to_string(),
                 format!("{} -> {}", layer.inputs, layer.units),
-                kernel.into(),
+                kernel_name(layer.kernel).into(),
                 thousands(layer.multiply_adds),
                 format!("{:.0} %", 100.0 * layer.predicted_share),
             ]

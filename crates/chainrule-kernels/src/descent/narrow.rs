@@ -2,7 +2,7 @@
 //! step is written out from end to end. The sums are those of [`super::layers`]; an update multiplies by the rate first.
 
 use super::layers::{load, store, sum};
-use super::{Batches, Layer, Step, output};
+use super::{Batches, Layer, Phase, Step, output};
 use crate::dense::PANEL;
 use crate::panel::{Panel, with_vectors};
 use crate::simd::{kernel, mul_add};
@@ -30,60 +30,95 @@ struct Place {
 /// How many samples ahead lists are asked for.
 const AHEAD: usize = 4;
 
+/// All steps, on this thread; returns how many were made. Tells `ended`, if it is given, of the end of every phase.
+pub(super) fn run(
+    step: Step,
+    batches: Batches,
+    loss_sums: &mut [f64],
+    ended: Option<&mut dyn FnMut(Phase)>,
+) -> usize {
+    match ended {
+        Some(ended) => run_by_phases(step, batches, loss_sums, ended),
+        None => run_whole(step, batches, loss_sums),
+    }
+}
+
 kernel! {
-    /// All steps, on this thread; returns how many were made.
-    pub(super) fn run<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: &'a mut [f64]) -> usize {
-        with_vectors!(S, V, {
-            let layers = step.layers;
-            let last = layers.len() - 1;
-            // SAFETY (all): `Descent::run` has checked every size, and this thread alone uses the buffers.
-            let places: Vec<Place> = (0..=last).map(|l| unsafe { Place {
+    fn run_whole<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: &'a mut [f64]) -> usize {
+        with_vectors!(S, V, { steps::<S, V>(simd, step, batches, loss_sums, #[inline(always)] |_| ()) })
+    }
+}
+
+kernel! {
+    fn run_by_phases<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: &'a mut [f64], ended: &'a mut dyn FnMut(Phase)) -> usize {
+        with_vectors!(S, V, { steps::<S, V>(simd, step, batches, loss_sums, ended) })
+    }
+}
+
+#[inline(always)]
+fn steps<S: Simd, const V: usize>(
+    simd: S,
+    step: Step,
+    batches: Batches,
+    loss_sums: &mut [f64],
+    mut ended: impl FnMut(Phase),
+) -> usize {
+    let layers = step.layers;
+    let last = layers.len() - 1;
+    // SAFETY (all): `Descent::run` has checked every size, and this thread alone uses the buffers.
+    let places: Vec<Place> = (0..=last)
+        .map(|l| unsafe {
+            Place {
                 w: step.params.get().add(layers[l].weight),
                 turned: step.turned.get().add(step.turned_at[l]),
                 bias: step.params.get().add(layers[l].bias.start),
                 a: step.a.get().add(step.at[l]),
                 delta: step.delta.get().add(step.at[l]),
-            } }).collect();
-            for (b, (&sample, loss_sum)) in batches.samples.iter().zip(loss_sums.iter_mut()).enumerate() {
-                if let Some(&later) = batches.samples.get(b + AHEAD) {
-                    step.rows.prefetch(later);
-                }
-                unsafe {
-                    let [mut z] = sum_rows(simd, step.rows, sample, places[0].w, [load(simd, places[0].bias)]);
-                    activate::<S, V>(simd, &layers[0], z, places[0].a);
-                    for l in 1..=last {
-                        let (below, place) = (&places[l - 1], &places[l]);
-                        [z] = sum(simd, layers[l].inputs, below.a, PANEL, place.w, load(simd, place.bias));
-                        activate::<S, V>(simd, &layers[l], z, place.a);
-                    }
-                    let z_row = std::slice::from_raw_parts_mut(step.z.get(), PANEL);
-                    crate::panel::store::<S, V>(z_row, z);
-                    let a = std::slice::from_raw_parts_mut(places[last].a, PANEL);
-                    let delta = std::slice::from_raw_parts_mut(places[last].delta, PANEL);
-                    let answer = step.answers.get().add(b * layers[last].units);
-                    let mut loss = output::finish(simd, &step, sample, z_row, a, delta, answer);
-                    let mut first_delta: Panel<S, V> = load(simd, places[last].delta);
-                    for l in (1..=last).rev() {
-                        let check;
-                        (first_delta, check) =
-                            back::<S, V>(simd, &layers[l - 1], &layers[l], &places[l - 1], &places[l]);
-                        loss += check;
-                    }
-                    *loss_sum = f64::from(loss);
-                    if !loss.is_finite() {
-                        return b;
-                    }
-                    let rate = -batches.rates[b].learning_rate as f32;
-                    for l in (1..=last).rev() {
-                        update::<S, V>(simd, rate, &layers[l], &places[l - 1], &places[l]);
-                    }
-                    let by = descend_bias::<S, V>(simd, rate, &places[0], first_delta);
-                    add_to_rows(simd, step.rows, sample, places[0].w, [by]);
-                }
             }
-            loss_sums.len()
         })
+        .collect();
+    for (b, (&sample, loss_sum)) in batches.samples.iter().zip(loss_sums.iter_mut()).enumerate() {
+        if let Some(&later) = batches.samples.get(b + AHEAD) {
+            step.rows.prefetch(later);
+        }
+        unsafe {
+            let [mut z] = sum_rows(simd, step.rows, sample, places[0].w, [load(simd, places[0].bias)]);
+            activate::<S, V>(simd, &layers[0], z, places[0].a);
+            ended(Phase::FirstForward);
+            for l in 1..=last {
+                let (below, place) = (&places[l - 1], &places[l]);
+                [z] = sum(simd, layers[l].inputs, below.a, PANEL, place.w, load(simd, place.bias));
+                activate::<S, V>(simd, &layers[l], z, place.a);
+            }
+            let z_row = std::slice::from_raw_parts_mut(step.z.get(), PANEL);
+            crate::panel::store::<S, V>(z_row, z);
+            let a = std::slice::from_raw_parts_mut(places[last].a, PANEL);
+            let delta = std::slice::from_raw_parts_mut(places[last].delta, PANEL);
+            let answer = step.answers.get().add(b * layers[last].units);
+            let mut loss = output::finish(simd, &step, sample, z_row, a, delta, answer);
+            let mut first_delta: Panel<S, V> = load(simd, places[last].delta);
+            for l in (1..=last).rev() {
+                let check;
+                (first_delta, check) =
+                    back::<S, V>(simd, &layers[l - 1], &layers[l], &places[l - 1], &places[l]);
+                loss += check;
+            }
+            *loss_sum = f64::from(loss);
+            ended(Phase::Through);
+            if !loss.is_finite() {
+                return b;
+            }
+            let rate = -batches.rates[b].learning_rate as f32;
+            for l in (1..=last).rev() {
+                update::<S, V>(simd, rate, &layers[l], &places[l - 1], &places[l]);
+            }
+            ended(Phase::RestUpdate);
+            let by = descend_bias::<S, V>(simd, rate, &places[0], first_delta);
+            add_to_rows(simd, step.rows, sample, places[0].w, [by]);
+            ended(Phase::FirstUpdate);
+        }
     }
+    loss_sums.len()
 }
 
 /// a = f(z), and 0 beyond the units.

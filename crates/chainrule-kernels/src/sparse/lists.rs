@@ -67,14 +67,18 @@ impl SparseRows {
         Some(Self { inputs, starts, columns: vec![0; room], values: Values::Reals(vec![0.0; room]) })
     }
 
-    /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing.
-    ///
-    /// # Panics
-    /// If it was not made by [`SparseRows::with_capacity`], or for fewer samples.
+    /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing if there is room for them, as
+    /// [`SparseRows::with_capacity`] makes it; lists of other values become lists of numbers.
     pub fn refill(&mut self, x: &[f32]) {
-        let Values::Reals(values) = &mut self.values else { panic!("refill: lists of bytes") };
-        let n = x.len() / self.inputs;
-        assert!(n < self.starts.capacity(), "refill: {n} samples, room for {}", self.starts.capacity() - 1);
+        let mut values = match std::mem::replace(&mut self.values, Values::Reals(Vec::new())) {
+            Values::Reals(values) => values,
+            Values::Bytes(..) | Values::Same(_) => Vec::new(),
+        };
+        let room = x.len() + compact::SLACK;
+        if values.len() < room || self.columns.len() < room {
+            values.resize(room, 0.0);
+            self.columns.resize(room, 0);
+        }
         self.starts.clear();
         self.starts.push(0);
         let mut end = 0;
@@ -82,6 +86,7 @@ impl SparseRows {
             end += compact::nonzeros(row, &mut self.columns[end..], &mut values[end..]);
             self.starts.push(end as u32);
         }
+        self.values = Values::Reals(values);
     }
 
     /// Number of samples.

@@ -4,7 +4,7 @@ use crate::common::{assert_padding_is_0, bits, config, nonlinearity, numbers, un
 use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::PANEL;
-use chainrule_kernels::descent::{Batches, Descent, Layer, Loss, Rate, Targets};
+use chainrule_kernels::descent::{Batches, Descent, Layer, Loss, Phase, Rate, Targets};
 use chainrule_kernels::naive;
 use chainrule_kernels::sparse::SparseRows;
 use proptest::prelude::*;
@@ -114,12 +114,27 @@ fn agree(case: &Case) -> bool {
     }
     at_every_level(|level| {
         let mut of_one_thread = None;
-        for threads in [1, 2, 3] {
+        // The last two tell phases apart, to the same bits.
+        for (threads, told) in [(1, false), (2, false), (3, false), (1, true), (3, true)] {
             let mut params = before.clone();
             let (mut sums, mut answers) = (vec![f64::NAN; steps], unwritten::<f32>(samples.len() * outputs));
             let mut network = Descent::new(layers.clone(), loss, case.batch_size + 1);
-            let made = network.run(&mut params, &rows, targets, batches, &mut sums, &mut answers, threads);
+            let mut phases = Vec::new();
+            let mut ended = |phase| phases.push(phase);
+            let ended = told.then_some(&mut ended as &mut dyn FnMut(Phase));
+            let (sums_to, answers_to) = (&mut sums[..], &mut answers[..]);
+            let made = network.run_by_phases(
+                &mut params,
+                &rows,
+                targets,
+                batches,
+                sums_to,
+                answers_to,
+                threads,
+                ended,
+            );
             assert_eq!(made, steps);
+            assert_eq!(phases.len(), if told { 4 * steps } else { 0 });
             for (l, layer) in layers.iter().enumerate() {
                 if layer.bias.len() == layer.units {
                     let padding =

@@ -119,6 +119,8 @@ pub fn report(epochs: usize, digits: &[(usize, Bitmap)]) -> RunReport {
             ("L2", "adds lambda/2 · sum of squared weights, without biases"),
         ]),
         layers: vec![layer("hidden 1", 64, 1024, "relu"), layer("output", 10, 64, "softmax")],
+        profile: None,
+        profile_note: String::new(),
         config_toml: "[network]\nhidden = [64]\nactivation = \"relu\"\n\n[training]\noptimizer = \"adam\"\nlearning_rate = 0.001\nbatch_size = 32\nseed = 1\n".to_owned(),
         loss,
         accuracy,
