@@ -65,7 +65,7 @@ pub struct How {
 impl From<usize> for How {
     /// In full precision on up to this many threads.
     fn from(threads: usize) -> Self {
-        Self { threads, bf16: false }
+        Self { threads: threads.clamp(1, crate::pool::MAX_PARTS), bf16: false }
     }
 }
 

@@ -219,7 +219,11 @@ impl Descent {
         }
         let units = first.units;
         let nonzeros = rows.nonzeros() / rows.len().max(1) * batch_size;
-        let parts = if nonzeros * units < PARALLEL_FROM { 1 } else { threads.min(units.div_ceil(PANEL)) };
+        let parts = if nonzeros * units < PARALLEL_FROM {
+            1
+        } else {
+            threads.min(pool::available_threads()).clamp(1, units.div_ceil(PANEL).max(1))
+        };
         let step = Step {
             layers: &self.layers,
             loss: self.loss,

@@ -198,7 +198,7 @@ fn product(
         }
         return;
     }
-    let parts = if rows * inner * columns < PARALLEL_FROM { 1 } else { threads };
+    let parts = if rows * inner * columns < PARALLEL_FROM { 1 } else { threads.clamp(1, pool::MAX_PARTS) };
     let c = Shared::new(c);
     pool::run(parts, |part| {
         let rows = pool::share(rows, 8, part, parts);

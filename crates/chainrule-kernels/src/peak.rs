@@ -14,6 +14,7 @@ const CHAINS: usize = 12;
 /// # Panics
 /// As [`pool::run`].
 pub fn multiply_adds(rounds: usize, threads: usize) -> f64 {
+    let threads = threads.clamp(1, pool::MAX_PARTS);
     pool::run(threads, |_| {
         black_box(chains(black_box(rounds)));
     });

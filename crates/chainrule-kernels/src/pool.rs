@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// The most parts that a call is split in.
 pub const MAX_PARTS: usize = 64;
 
-/// How often a helper looks for work before it sleeps: some 100 microseconds, longer than the gaps within a step.
+/// How often a helper looks for work before it sleeps: some 200 microseconds, longer than the gaps within a step.
 const SPINS: u32 = 1 << 13;
 
 /// How often the caller looks whether the others are done before it claims their parts, which takes a line from them: a
@@ -35,7 +35,8 @@ const STREAM: Duration = Duration::from_micros(50);
 /// A wait that is longer than the caller's own part by this much means that somebody else uses a helper's core.
 const PREEMPTED: Duration = Duration::from_micros(200);
 
-/// The caller then works alone for this many times as long: such waits cost a twentieth of the time at most.
+/// The caller then works alone for this many times as long, shared by its helpers: such waits cost a twentieth of the time at
+/// most.
 const REST: u32 = 20;
 
 /// But no longer than this: a scheduler gives the core to another for milliseconds.
@@ -162,7 +163,7 @@ fn take_part(pool: &Pool, call: u64, part: usize) {
     if claimed.fetch_max(call, Ordering::AcqRel) >= call {
         return;
     }
-    // SAFETY: this part of `call` was unclaimed, so its caller is still in `run`: it waits for every part to be finished.
+    // SAFETY: this part of `call` was unclaimed, so its caller is still in `call`: it waits for every part to be finished.
     // Until then it neither writes `work` nor lets the closure behind it die.
     let work = unsafe { (*pool.order.work.get()).map(|work| &*work) };
     let result = catch_unwind(AssertUnwindSafe(|| work.map(|work| work(part))));
@@ -191,7 +192,7 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
     call(parts, false, work);
 }
 
-/// As [`run`], for parts of a microsecond or two: a single such call is not worth waking a helper, a stream of them is.
+/// As [`run`], for parts of some microseconds: a single such call is not worth waking a helper, a stream of them is.
 ///
 /// # Panics
 /// As [`run`].
@@ -247,7 +248,7 @@ fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
         }
         let wait = own.elapsed();
         if wait > own - start + PREEMPTED {
-            caller.alone_until = Some(own + (REST * wait).min(LONGEST_REST));
+            caller.alone_until = Some(own + (REST * wait / (parts as u32 - 1)).min(LONGEST_REST));
         }
     }
     IN_POOL.set(false);
@@ -290,7 +291,7 @@ pub fn shares_mut<T: Send, const N: usize>(
     const UNIT: usize = 1 << 13;
     let len = slices.first().map_or(0, |slice| slice.len());
     assert!(slices.iter().all(|slice| slice.len() == len), "shares_mut: lengths differ");
-    let parts = threads.min((len / UNIT).max(1));
+    let parts = threads.clamp(1, (len / UNIT).clamp(1, MAX_PARTS));
     let shared = slices.each_mut().map(|slice| Shared::new(slice));
     run(parts, |part| {
         let share = share(len, 64, part, parts);

@@ -185,7 +185,13 @@ pub(crate) fn each_part(
             End::Descend(*rate)
         }
     };
-    let parts = if rows * inner * columns < PARALLEL_FROM { 1 } else { threads };
+    // A part without work would be the caller's: it would wait for the others.
+    let most = match split {
+        Split::Rows => rows.div_ceil(2),
+        Split::Columns => columns.div_ceil(PANEL),
+    };
+    let parts =
+        if rows * inner * columns < PARALLEL_FROM { 1 } else { threads.clamp(1, most.min(pool::MAX_PARTS)) };
     let c = Shared::new(c);
     pool::run(parts, |part| {
         let (part_rows, part_columns) = match split {

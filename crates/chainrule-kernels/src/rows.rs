@@ -19,6 +19,9 @@ use pulp::Simd;
 /// Weights from which a second thread pays off for a single sample (measured): they come from its core's own cache.
 const PARALLEL_FROM: usize = 1 << 16;
 
+/// Weights that are worth waking a helper for: they take some 20 microseconds.
+const WORTH_WAKING: usize = 1 << 19;
+
 /// [`forward`]; the units of a single sample are split over threads.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn forward_shared(
@@ -35,16 +38,17 @@ pub(crate) fn forward_shared(
     if d.n != 1 || d.k * d.m < PARALLEL_FROM {
         return forward(d, x, w, bias, f, z, a);
     }
-    let parts = threads.clamp(1, d.m.div_ceil(unit));
+    let parts = threads.clamp(1, d.m.div_ceil(unit).min(pool::MAX_PARTS));
     let (z, a) = (Shared::new(z), Shared::new(a));
-    pool::run_short(parts, |part| {
+    let compute = |part| {
         let units = pool::share(d.m, unit, part, parts);
         // SAFETY: z and a have m numbers, of which each part owns its units.
         let [z, a] = [z, a]
             .map(|to| unsafe { std::slice::from_raw_parts_mut(to.get().add(units.start), units.len()) });
         let bias = if bias.len() == d.m { &bias[units.clone()] } else { bias };
         forward(Dims { m: units.len(), ..d }, x, &w[units.start * d.k..], bias, f, z, a);
-    });
+    };
+    if d.k * d.m < WORTH_WAKING { pool::run_short(parts, compute) } else { pool::run(parts, compute) }
 }
 
 kernel! {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! One panel goes through all samples of a batch before the next: the rows that a batch uses then stay in the first cache level.
-//! Forward sums run in four chains, nonzero input by nonzero input in turn, because one chain would wait for itself: their
+//! Forward sums of more than a few nonzero inputs run in four chains, in turn, because one chain would wait for itself: their
 //! bits differ from those of the dense kernels. Gradients are summed in the order of the samples, as there; descent rounds
 //! once per sample instead of once per batch.
 //!
@@ -45,7 +45,11 @@ fn check(rows: &SparseRows, samples: &[usize], d: Dims, w: usize, others: &[usiz
 
 /// Splits panels over threads, if every thread gets at least one and there is work for it.
 fn parts(m: usize, nonzeros: usize, threads: usize) -> usize {
-    if nonzeros * m >= PARALLEL_FROM / 4 { threads.min(m.div_ceil(PANEL)) } else { 1 }
+    if nonzeros * m >= PARALLEL_FROM / 4 {
+        threads.clamp(1, m.div_ceil(PANEL).min(pool::MAX_PARTS))
+    } else {
+        1
+    }
 }
 
 /// z = x w + b and a = f(z) for `samples` of `rows`; `z` and `a (n, m)`, a bias of `m`, 1 or 0 numbers.

@@ -75,6 +75,23 @@ fn within_the_stated_errors(stride: usize) {
 }
 
 #[test]
+fn ends_of_the_line() {
+    at_every_level(|level| {
+        for f in [Nonlinearity::Sigmoid, Nonlinearity::Tanh] {
+            let least = if f == Nonlinearity::Tanh { -1.0 } else { 0.0 };
+            for (z, want) in [(f32::INFINITY, 1.0), (f32::NEG_INFINITY, least), (1e30, 1.0), (-1e30, least)] {
+                let mut a = [f32::NAN; 19]; // whole vectors, and a part of one
+                activate(f, &[z; 19], &mut a);
+                assert!(a.iter().all(|&a| a == want), "{f:?} of {z} at {level:?}: {a:?}");
+            }
+            let mut a = [0.0; 19];
+            activate(f, &[f32::NAN; 19], &mut a);
+            assert!(a.iter().all(|a| a.is_nan()), "{f:?} of NaN at {level:?}: {a:?}");
+        }
+    });
+}
+
+#[test]
 fn functions_are_within_the_stated_errors() {
     within_the_stated_errors(if cfg!(debug_assertions) { 9973 } else { 997 });
 }

@@ -229,6 +229,7 @@ fn steps_of_descent_stay_within_their_operands() {
         for (units, biases) in [
             (vec![1usize], 2),
             (vec![17, 3], 2),
+            (vec![16, 5], 2),
             (vec![33, 16, 10], 1),
             (vec![15, 15], 0),
             (vec![48, 7, 1], 2),
@@ -253,27 +254,34 @@ fn steps_of_descent_stay_within_their_operands() {
             let outputs = units[units.len() - 1];
             let count = 23;
             let numbers_of: Vec<f64> = (0..count * 37).map(|i| (i % 5) as f64 / 4.0).collect();
-            let rows = SparseRows::from_reals(&numbers_of, 37).unwrap();
+            let bits_of: Vec<f64> = numbers_of.iter().map(|x| x.ceil()).collect();
+            let rows = [&numbers_of, &bits_of].map(|x| SparseRows::from_reals(x, 37).unwrap());
             let samples = Guarded::new(&(0..count).collect::<Vec<_>>(), touches);
-            let rates = Guarded::new(&[Rate { learning_rate: 0.1, keep: 0.9 }; 4], touches);
             let values = numbers::<f32>(count * outputs, touches);
             let labels = Guarded::new(&vec![outputs as u32 - 1; count], touches);
             for loss in [Loss::Squares { value: 0.5 }, Loss::CrossEntropy, Loss::BinaryCrossEntropy] {
-                for targets in [Targets::Values(&values), Targets::Labels(&labels)] {
+                for (rows, targets, batch_size, keep) in [
+                    (&rows[0], Targets::Values(&values), 6, 0.9),
+                    (&rows[1], Targets::Labels(&labels), 6, 0.9),
+                    (&rows[0], Targets::Labels(&labels), 1, 1.0),
+                    (&rows[1], Targets::Values(&values), 1, 1.0),
+                ] {
+                    let steps = count.div_ceil(batch_size);
+                    let rates = Guarded::new(&vec![Rate { learning_rate: 0.1, keep }; steps], touches);
                     let mut params = Guarded::new(&vec![0.01f32; end], touches);
                     let (mut sums, mut answers) =
-                        (numbers::<f64>(4, touches), numbers::<f32>(count * outputs, touches));
-                    let batches = Batches { samples: &samples, batch_size: 6, rates: &rates };
-                    let made = Descent::new(layers.clone(), loss, 6).run(
+                        (numbers::<f64>(steps, touches), numbers::<f32>(count * outputs, touches));
+                    let batches = Batches { samples: &samples, batch_size, rates: &rates };
+                    let made = Descent::new(layers.clone(), loss, batch_size).run(
                         &mut params,
-                        &rows,
+                        rows,
                         targets,
                         batches,
                         &mut sums,
                         &mut answers,
                         2,
                     );
-                    assert_eq!(made, 4);
+                    assert_eq!(made, steps);
                     all.extend(bits(&[&params, &answers]));
                     all.extend(bits(&[&sums]));
                 }

@@ -87,7 +87,7 @@ impl Predictor {
         self.with_threads(threads)
     }
 
-    /// The same on up to `threads` threads; each gets samples of its own. The answers stay the same.
+    /// The same on up to `threads` threads; each gets samples of its own, or units of a single one. The answers stay the same.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         let part = || Part::new(&self.net, self.capacity, self.is_sparse(), self.bf16);

@@ -44,15 +44,22 @@ pub(super) unsafe fn store<S: Simd, const V: usize>(to: *mut f32, row: Panel<S, 
     panel::store::<S, V>(unsafe { std::slice::from_raw_parts_mut(to, PANEL) }, row);
 }
 
-/// The biases of layer `l`.
+/// The biases of a panel of layer `l`, from unit `left` on: one for each unit, one for all, or none.
 ///
 /// # Safety
 /// Nobody writes them now.
 #[inline(always)]
-unsafe fn biases<'a>(step: &Step<'a>, l: usize) -> &'a [f32] {
+unsafe fn biases<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, left: usize) -> Panel<S, V> {
     let bias = &step.layers[l].bias;
-    // SAFETY: the range lies within the parameters, as `run` has checked.
-    unsafe { std::slice::from_raw_parts(step.params.get().add(bias.start), bias.len()) }
+    // SAFETY: they lie within the parameters, with their padding, as `run` has checked.
+    unsafe {
+        let start = step.params.get().add(bias.start);
+        match bias.len() {
+            0 => [simd.splat_f32s(0.0); V],
+            1 => [simd.splat_f32s(*start); V],
+            _ => load(simd, start.add(left)),
+        }
+    }
 }
 
 /// z and a of `units` of the first layer, for every sample of the batch.
@@ -70,10 +77,8 @@ pub(super) unsafe fn first_forward<S: Simd, const V: usize>(simd: S, step: &Step
             // SAFETY: panels of W have `inputs` rows; row s of a and z is one of the batch.
             unsafe {
                 let w = step.params.get().add(layer.weight + left * layer.inputs);
-                let bias: [Panel<S, V>; 2] = [
-                    panel::bias(simd, biases(step, 0), left),
-                    panel::bias(simd, biases(step, 0), left + PANEL),
-                ];
+                let right = if two { left + PANEL } else { left };
+                let bias: [Panel<S, V>; 2] = [biases(simd, step, 0, left), biases(simd, step, 0, right)];
                 for (s, &sample) in step.samples.iter().enumerate() {
                     if left == first
                         && let Some(&later) = step.upcoming.get(s + AHEAD)
@@ -252,7 +257,7 @@ unsafe fn forward<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step,
     for left in (0..layer.units).step_by(PANEL) {
         // SAFETY: rows s .. s + N of a(l-1) and a(l), and W, all as `run` has checked.
         unsafe {
-            let bias: Panel<S, V> = panel::bias(simd, biases(step, l), left);
+            let bias: Panel<S, V> = biases(simd, step, l, left);
             let x = step.a.get().add(row(step, l - 1, s));
             let w = step.params.get().add(layer.weight + left * layer.inputs);
             let sums: [_; N] = sum(simd, layer.inputs, x, below.width(), w, bias);

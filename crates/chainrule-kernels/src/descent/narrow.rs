@@ -12,7 +12,10 @@ use pulp::Simd;
 /// Whether all steps can be made here.
 pub(super) fn fits(layers: &[Layer], batches: &Batches) -> bool {
     let plain = |layer: &Layer| {
-        layer.units <= PANEL && layer.bias.len() == layer.units && layer.train_weights && layer.train_bias
+        (1..=PANEL).contains(&layer.units)
+            && layer.bias.len() == layer.units
+            && layer.train_weights
+            && layer.train_bias
     };
     batches.batch_size == 1 && layers.iter().all(plain) && batches.rates.iter().all(|rate| rate.keep == 1.0)
 }

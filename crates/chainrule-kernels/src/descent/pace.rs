@@ -7,6 +7,9 @@ use std::time::Instant;
 /// Multiply-adds of a try in the first layer: enough that weights moving from one core's cache to another's count little.
 const WORK: usize = 12 << 20;
 
+/// Multiply-adds of a batch in the first layer from which several threads are tried first (measured).
+const PARALLEL_FROM: usize = 1 << 17;
+
 /// Every so many tries the slower way gets another.
 const AGAIN: usize = 16;
 
@@ -22,6 +25,15 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Whether the next batches are for one thread: first by their work, then the other way once, then by what was measured.
+    fn alone_next(&self, work: usize) -> bool {
+        match self.tries {
+            0 => work < PARALLEL_FROM,
+            1 => work >= PARALLEL_FROM,
+            tries => tries.is_multiple_of(AGAIN) != (self.alone < self.together),
+        }
+    }
+
     /// All steps, on one thread or `parts`, whatever was faster; returns how many were made. A batch has `work` multiply-adds
     /// in the first layer.
     pub fn run(
@@ -42,8 +54,7 @@ impl Pace {
                 rates: &batches.rates[made..made + count],
                 ..batches
             };
-            let alone_now =
-                self.tries == 0 || (self.tries.is_multiple_of(AGAIN) != (self.alone < self.together));
+            let alone_now = self.alone_next(work);
             let start = Instant::now();
             let steps = if alone_now {
                 alone(step.from(samples), these, loss_sums)

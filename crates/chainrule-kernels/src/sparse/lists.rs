@@ -18,7 +18,7 @@ enum Values {
     /// Bytes, and what each of the 256 stands for.
     Bytes(Vec<u8>, Box<[f32; 256]>),
     Reals(Vec<f32>),
-    /// All are this: bitmaps, one-hot columns.
+    /// All are this, a power of two: bitmaps, one-hot columns.
     Same(f32),
 }
 
@@ -33,8 +33,8 @@ impl SparseRows {
     pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
         let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte, build::list_bytes)?;
         let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
-        let values = match all_the_same(&values) {
-            Some(byte) => Values::Same(table[usize::from(byte)]),
+        let values = match all_the_same(&values, |byte| table[usize::from(byte)]) {
+            Some(value) => Values::Same(value),
             None => Values::Bytes(values, Box::new(table)),
         };
         Some(Self { inputs, starts, columns, values })
@@ -51,7 +51,7 @@ impl SparseRows {
         let list =
             |row: &[f64], columns: &mut [u16], kept: &mut [f32]| build::list_row(row, stored, columns, kept);
         let (starts, columns, values) = build::lists(numbers, inputs, most, stored, list)?;
-        let values = all_the_same(&values).map_or(Values::Reals(values), Values::Same);
+        let values = all_the_same(&values, |value| value).map_or(Values::Reals(values), Values::Same);
         Some(Self { inputs, starts, columns, values })
     }
 
@@ -68,7 +68,7 @@ impl SparseRows {
     }
 
     /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing if there is room for them, as
-    /// [`SparseRows::with_capacity`] makes it; lists of other values become lists of numbers.
+    /// [`SparseRows::with_capacity`] makes it; other lists become lists of numbers.
     pub fn refill(&mut self, x: &[f32]) {
         let mut values = match std::mem::replace(&mut self.values, Values::Reals(Vec::new())) {
             Values::Reals(values) => values,
@@ -201,10 +201,13 @@ impl SparseRows {
     }
 }
 
-/// What all of `values` are, if they are.
-fn all_the_same<V: Copy + PartialEq>(values: &[V]) -> Option<V> {
+/// The number that all of `values` stand for, if it is one and a power of two: a sum may then be multiplied by it once, to the same
+/// bits.
+fn all_the_same<V: Copy + PartialEq>(values: &[V], number: impl Fn(V) -> f32) -> Option<f32> {
     let (&first, rest) = values.split_first()?;
-    rest.iter().all(|&value| value == first).then_some(first)
+    let number = number(first);
+    let power_of_two = number.is_normal() && number.to_bits().trailing_zeros() >= f32::MANTISSA_DIGITS - 1;
+    (power_of_two && rest.iter().all(|&value| value == first)).then_some(number)
 }
 
 #[inline(always)]

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 enum Kind {
     Reals,
     Bytes,
-    /// All the same real.
+    /// All the same real, a power of two.
     Same,
 }
 
@@ -27,7 +27,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
 fn data_set(count: usize, k: usize, kind: Kind, seed: u64) -> (SparseRows, Vec<f32>) {
     let mut numbers = values(count * k, seed);
     if kind == Kind::Same {
-        numbers.iter_mut().filter(|v| **v != 0.0).for_each(|v| *v = -0.37);
+        numbers.iter_mut().filter(|v| **v != 0.0).for_each(|v| *v = -0.5);
     }
     if kind == Kind::Bytes {
         let raw: Vec<u8> = numbers.iter().map(|v| (v.abs() * 255.0) as u8).collect();

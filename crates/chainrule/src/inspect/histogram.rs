@@ -277,7 +277,7 @@ mod tests {
         assert_eq!((sizes.zeros(), sizes.without_zeros().zeros(), sizes.without_zeros().count), (1, 0, 4));
         let spread = sizes.spread_sizes(-3.0, 3.0, 6); // 0.01 has a bin on both sides of it
         assert!((spread.iter().sum::<f64>() - 4.0).abs() <= 1e-9, "{spread:?}");
-        assert!(spread[3] == 1.0 && spread[1] + spread[2] >= 1.999, "{spread:?}");
+        assert!(spread[3] == 1.0 && spread[0] + spread[1] >= 1.999, "{spread:?}");
         let most = sizes.size_quantile(1.0).unwrap();
         assert!((most - 2.0).abs() <= 0.002, "{most}");
         assert_eq!(Histogram::of([0.0].into_iter()).size_quantile(0.5), None);
