@@ -142,7 +142,7 @@ fn multiply(
     };
     assert!(rows * columns == 0 || (held && a.holds(rows, inner)), "bf16: operand too short");
     product::each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE, |scratch| match level {
+        pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE + product::TURNED, |scratch| match level {
             None => emulated(job, a, b, scratch),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a level is used only where `is_available`: the CPU has its instructions, always AVX512-BF16 among them.
@@ -187,6 +187,7 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
     scratch: &mut [f32],
 ) {
     let (packed, tile) = scratch.split_at_mut((ROWS + STRIP) * INNER / 2);
+    let (tile, turned) = tile.split_at_mut(TILE);
     // SAFETY: u32 and f32 have the same size and alignment, and every bit pattern is a number of both.
     let packed = unsafe { std::slice::from_raw_parts_mut(packed.as_mut_ptr().cast::<u32>(), packed.len()) };
     let (packed_a, packed_b) = packed.split_at_mut(ROWS * INNER / 2);
@@ -230,7 +231,7 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
                                 dot::tiles::<S, LEVEL, TALL, 2>(simd, tall, &operands, tile);
                             }
                         }
-                        product::end(simd, job, &at, width, tile);
+                        product::end(simd, job, &at, width, tile, turned);
                         j += width;
                     }
                 }

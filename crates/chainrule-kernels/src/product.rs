@@ -32,7 +32,7 @@ use pack::{pack_a, pack_b};
 use pulp::Simd;
 use tile::{Steps, tiles};
 
-pub(crate) use finish::{begin, end};
+pub(crate) use finish::{TURNED, begin, end};
 
 /// Summed indices per block: a panel of b of this length and one tile's rows of a stay in the first cache levels.
 const INNER: usize = 512;
@@ -141,7 +141,7 @@ pub fn multiply(
         "multiply: operand too short"
     );
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
+        pool::with_scratch(INNER * (COLUMNS + 16) + TILE + TURNED, |scratch| block(job, a, b, scratch));
     });
 }
 
@@ -249,6 +249,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
+    let (tile, turned) = tile.split_at_mut(TILE);
     // Sums that are stored by columns are turned round number by number: better once, at their end, than for every block.
     let column_block = match (job.lies, a_whole) {
         (Lies::Columns(_), Matrix::Panels(..)) => {
@@ -327,7 +328,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                             tiles::<S, ROWS, VECTORS>(simd, k, rows, (a, steps), b, tile);
                         }
                     }
-                    end(simd, job, &at, width, tile);
+                    end(simd, job, &at, width, tile, turned);
                     j += width;
                 }
                 i += rows;

@@ -82,9 +82,12 @@ unsafe fn resume(job: &Job, i: usize, j: usize, sums: &mut [f32]) {
     }
 }
 
+/// Numbers of the room that [`end`] needs to turn a tile round.
+pub(crate) const TURNED: usize = 32 * 32;
+
 /// Moves a tile's sums to c, by `finish` if they are complete.
 #[inline(always)]
-pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
+pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32], turned: &mut [f32]) {
     let finish = if at.last { job.finish } else { End::Store };
     match job.lies {
         Lies::Rows(_) => {
@@ -112,7 +115,7 @@ pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &
         }
         Lies::Columns(_) => {
             // All columns first: a vector that is read soon after its numbers were written waits for them.
-            let mut turned = [[0.0f32; 32]; 32];
+            let turned = turned.as_chunks_mut::<32>().0;
             for (i, row) in tile.chunks_exact(width).take(at.rows).enumerate() {
                 for (column, &value) in turned.iter_mut().zip(row) {
                     column[i] = value;

@@ -160,17 +160,14 @@ impl SparseRows {
         let list = self.list(sample);
         let columns = &self.columns[list.clone()];
         match &self.values {
+            // SAFETY (both): there are as many values as columns.
             Values::Bytes(values, table) => {
-                // SAFETY: there are as many values as columns.
-                in_four(
-                    columns,
-                    |at| table[usize::from(unsafe { *values.get_unchecked(list.start + at) })],
-                    each,
-                );
+                let values = &values[list];
+                in_four(columns, |at| table[usize::from(unsafe { *values.get_unchecked(at) })], each);
             }
-            // SAFETY: as above.
             Values::Reals(values) => {
-                in_four(columns, |at| unsafe { *values.get_unchecked(list.start + at) }, each);
+                let values = &values[list];
+                in_four(columns, |at| unsafe { *values.get_unchecked(at) }, each);
             }
             Values::Same(value) => in_four(columns, |_| *value, each),
         }
