@@ -53,6 +53,9 @@ pub fn run(args: &CheckArgs) -> Result<()> {
         }
     };
     let count = usize::try_from(args.samples)?;
+    if args.time && single {
+        return Err(Usage(anyhow!("--time measures in f64: leave out --dtype f32")).into());
+    }
     if args.time {
         return time::run(&subject, count, args.json);
     }

@@ -49,7 +49,7 @@ pub fn run(args: &InspectArgs) -> Result<()> {
     if args.plan {
         return plan::run(args);
     }
-    let subject = Subject::open(&args.model)?;
+    let subject = Subject::open(&args.model, args.data_dir.as_deref())?;
     let inside = inside(args)?;
     let mut document = json::document(&subject, args.weights)?;
     if let Some(inside) = &inside {
@@ -101,10 +101,10 @@ fn inside(args: &InspectArgs) -> Result<Option<Inside>> {
 }
 
 impl Subject {
-    fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path, data_dir: Option<&Path>) -> Result<Self> {
         let has_checkpoint = path.join("config.toml").is_file() && !path.join("model.safetensors").exists();
         if path.is_dir() && has_checkpoint {
-            return Self::of_checkpoint(path);
+            return Self::of_checkpoint(path, data_dir);
         }
         let file = model_file(path)?;
         let model = Model::load(&file)?;
@@ -115,7 +115,7 @@ impl Subject {
     }
 
     /// The state of a run without a model yet. Its data is read again: the network's inputs come from it.
-    fn of_checkpoint(path: &Path) -> Result<Self> {
+    fn of_checkpoint(path: &Path, data_dir: Option<&Path>) -> Result<Self> {
         let file = path.join("checkpoint").join("state.safetensors");
         let shown = path.display();
         if !file.exists() {
@@ -125,7 +125,10 @@ impl Subject {
             );
         }
         let config = path.join("config.toml");
-        let settings = settings_of(read_recipe(&config)?, &config.display().to_string())?;
+        let mut settings = settings_of(read_recipe(&config)?, &config.display().to_string())?;
+        if let Some(folder) = data_dir {
+            settings.data_dir = Some(folder.display().to_string());
+        }
         let prepared = prepare(&settings).with_context(|| format!("{shown}: the run has not ended"))?;
         let network = Network::new(prepared.resolved.spec.clone())?;
         let dtype = settings.dtype.unwrap_or_default();

@@ -57,6 +57,15 @@ pub fn write(path: &Path, model: &Model, data: &Dataset, has_target: bool, sampl
         );
         return Err(Usage(problem).into());
     }
+    if let Some(other) =
+        ending.as_deref().filter(|ending| !matches!(*ending, "png" | "csv") && !path.is_dir())
+    {
+        let problem = anyhow!(
+            "--saliency {}: expected a .png or .csv file, or a folder, found the ending '{other}'",
+            path.display()
+        );
+        return Err(Usage(problem).into());
+    }
     let found = compute(model, data, has_target, samples, &unit);
     let draw = |chosen: &[Saliency]| match picture {
         Some(size) => pictures(chosen, size),

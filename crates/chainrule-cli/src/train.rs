@@ -129,7 +129,11 @@ fn run_as<T: Real>(
     }
     let closed = watch.close();
     let shown = folder.path().display();
-    let resume = format!("chainrule train --resume {shown}");
+    let events = match &args.tensorboard {
+        Some(Some(events)) => format!(" --tensorboard={}", events.display()),
+        _ => String::new(), // in the run's own folder they are found again
+    };
+    let resume = format!("chainrule train --resume {shown}{events}");
     let kept = || format!("what was saved last is in {shown}/checkpoint; to continue: {resume}");
     let ending = ending.with_context(|| format!("training stopped; the run folder is {shown}"))?;
     closed.with_context(kept)?;

@@ -30,6 +30,8 @@ const SEARCH_FROM: f64 = 1.0 / 1024.0;
 const SEARCH_FACTOR: f64 = std::f64::consts::SQRT_2;
 /// ... it is this share of its upper end.
 const SEARCH_TO: f64 = 0.01;
+/// Where it ends if ever smaller ones succeed, as on an exact tie: this share of the largest.
+const SEARCH_LEAST: f64 = 1e-9;
 
 /// How an input is changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -187,7 +189,7 @@ impl<'a, T: Real> Attacker<'a, T> {
             }
             (low, high) = (high, (high * SEARCH_FACTOR).min(largest));
         }
-        while high - low > SEARCH_TO * high {
+        while high - low > SEARCH_TO * high && high > largest * SEARCH_LEAST {
             let middle = 0.5 * (low + high);
             if succeeds(middle) {
                 high = middle;

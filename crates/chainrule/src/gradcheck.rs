@@ -136,6 +136,13 @@ pub fn check_gradient(problem: &Problem<f64>, grads: &[f64], options: &Options) 
     if grads.len() != problem.params.len() {
         return Err(Error::shape("gradient", problem.params.len(), grads.len()));
     }
+    if problem.batch.x().is_empty() && !problem.batch.is_empty() {
+        return Err(Error::shape(
+            "inputs of the batch",
+            "numbers, as Batch::new gathers",
+            "lists of nonzero ones",
+        ));
+    }
     Ok(judged(problem, grads, options))
 }
 

@@ -165,7 +165,11 @@ impl Profile {
         }
         rows.push(self.row("counting correct answers", Part::Count));
         let steps: f64 = rows.iter().map(|row| row.seconds).sum();
-        rows.iter_mut().for_each(|row| row.measured_share = Some(row.seconds / steps));
+        if steps > 0.0 {
+            rows.iter_mut().for_each(|row| row.measured_share = Some(row.seconds / steps));
+        } else {
+            rows.clear(); // a finished run makes no step
+        }
         rows.extend([
             self.row("drawing the order", Part::Order),
             self.row("evaluating", Part::Evaluation),

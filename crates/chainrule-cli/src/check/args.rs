@@ -41,7 +41,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = "Check")]
     pub plot: Option<Option<PathBuf>>,
     /// Instead, measure how long both ways take, on this network and a list of growing ones
-    #[arg(long, conflicts_with_all = ["parameters", "plot", "h"], help_heading = "Check")]
+    #[arg(long, conflicts_with_all = ["parameters", "plot", "h", "sample"], help_heading = "Check")]
     pub time: bool,
     /// Print JSON
     #[arg(long, help_heading = "Check")]

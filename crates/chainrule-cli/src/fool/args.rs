@@ -13,7 +13,7 @@ that under random signs of the same size.\n\
 Epsilon is in the inputs' unit as the network sees them: of the range 0 to 1 for pixels, which are kept inside it; \
 standard deviations for standardized columns, which have no limits. Inputs that stand for a word are left as they are.\n\
 Methods: fgsm is one step of epsilon (Goodfellow et al. 2014), iterated several smaller ones (Kurakin et al. 2016).\n\
-Samples count from 0. One sample is computed in 64 bits, all of them in the model's own type.")]
+Samples count from 0. Attacks are computed in 64 bits, whatever the model's own type.")]
 pub struct FoolArgs {
     /// The model: a model.safetensors file, or a run folder
     pub model: PathBuf,

@@ -21,6 +21,8 @@ use crate::watch::thousands;
 const UNITS: usize = 100;
 /// Units of a layer whose samples are drawn.
 const EXCITED: usize = 32;
+/// Samples drawn of each; `inspect.json` has all.
+const DRAWN: usize = 12;
 /// Rows and columns of a table of weights.
 const HEAT: (usize, usize) = (60, 32);
 /// Equal parts of the axis of a histogram, at least and at most: few numbers need wide ones.
@@ -277,7 +279,7 @@ fn exciting(layer: &ExcitedLayer) -> Option<Picture> {
         let mut label = Picture::plain(12, 34, WHITE);
         label.draw(&Picture::of_number(unit.unit, 2), 1, 2);
         let weights = unit.weights.as_ref().map(|weights| tile(&Picture::of_weights(weights), TILE));
-        let samples = unit.samples.iter().filter_map(|sample| sample.bitmap.as_ref());
+        let samples = unit.samples.iter().filter_map(|sample| sample.bitmap.as_ref()).take(DRAWN);
         let samples = samples.map(|bitmap| tile(&Picture::of_ink(bitmap), TILE));
         let gap = weights.is_some().then(|| Picture::plain(1, 6, WHITE));
         let tiles: Vec<Picture> = [label].into_iter().chain(weights).chain(gap).chain(samples).collect();

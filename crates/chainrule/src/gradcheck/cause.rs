@@ -228,7 +228,8 @@ fn small(differences: &mut Differences<f64>, place: &Place, gradient: f64, resol
     }
 }
 
-/// 32 bits, if the same check agrees in 64 bits and the gradient is the same but for rounding.
+/// A gradient that is that of 64 bits but for rounding is right: 32 bits are the cause, or what keeps the check in 64 bits from
+/// agreeing, too.
 pub(super) fn single(in_64_bits: &GroupCheck, compared: &Compared, exact: &[f64]) -> Cause {
     if !(compared.analytic.iter().chain(&compared.numeric).all(|v| v.is_finite())) {
         return Cause::NotFinite;
@@ -237,11 +238,13 @@ pub(super) fn single(in_64_bits: &GroupCheck, compared: &Compared, exact: &[f64]
     let gradient_error = distance(&compared.analytic, &exact);
     let rounding =
         compared.analytic.iter().zip(&exact).all(|(a, b)| (a - b).abs() <= f64::from(f32::EPSILON));
-    if in_64_bits.passed && (gradient_error <= SINGLE || rounding) {
-        let error_in_64_bits = in_64_bits.relative_error;
-        return Cause::SinglePrecision { error_in_64_bits, gradient_error };
+    if !(gradient_error <= SINGLE || rounding) {
+        return Cause::Wrong { best_error: gradient_error };
     }
-    Cause::Wrong { best_error: gradient_error }
+    if !in_64_bits.passed {
+        return in_64_bits.cause.clone();
+    }
+    Cause::SinglePrecision { error_in_64_bits: in_64_bits.relative_error, gradient_error }
 }
 
 impl Cause {

@@ -63,8 +63,10 @@ pub(super) fn locate(
         (true, false) => "weights are",
         _ => "biases are",
     };
+    let above_agree = groups.iter().filter(|group| group.layer > layer).all(|group| group.passed);
     let after = match spec.layers.len() - layer {
         0 => "it is the output layer".to_string(),
+        _ if !above_agree => "of the layers after it not all can be told".to_string(),
         1 => format!("layer {} agrees", layer + 1),
         _ => format!("layers {} to {} agree", layer + 1, spec.layers.len()),
     };

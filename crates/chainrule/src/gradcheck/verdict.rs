@@ -22,10 +22,10 @@ pub(super) fn of_check(
         _ => format!("; {small} groups are too small to tell"),
     };
     let failed = names(&|group| !group.passed);
-    if let Some(fault) = fault {
-        return format!("The backpropagated gradient is wrong, in {failed}. {}", fault.words);
-    }
     let wrong = names(&|group| matches!(group.cause, Cause::Wrong { .. }));
+    if let Some(fault) = fault {
+        return format!("The backpropagated gradient is wrong, in {wrong}. {}", fault.words);
+    }
     if !wrong.is_empty() {
         return format!("The gradient backpropagated in {dtype} is wrong, in {wrong}: in f64 it is another.");
     }

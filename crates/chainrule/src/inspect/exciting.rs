@@ -34,6 +34,9 @@ pub fn exciting<T: Real>(
 ) -> Vec<Vec<Vec<Excited>>> {
     let units = |&l: &usize| vec![Vec::with_capacity(most + 1); net.spec().layers[l].units];
     let mut found: Vec<Vec<Vec<Excited>>> = layers.iter().map(units).collect();
+    if layers.is_empty() || most == 0 {
+        return found;
+    }
     let capacity = CHUNK.min(data.len());
     let mut batch = plan::batch::<T>(net, data, capacity);
     let mut ws = Workspace::new(net, capacity, 1);
