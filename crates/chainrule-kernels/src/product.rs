@@ -46,8 +46,9 @@ pub const MOST_DESCENDED: usize = INNER;
 /// The largest tile: 14 rows of 2 vectors of 16.
 const TILE: usize = 14 * 32;
 
-/// Multiply-adds from which another thread pays off (measured: handing over a part costs about half a microsecond).
-pub(crate) const PARALLEL_FROM: usize = 1 << 16;
+/// Multiply-adds from which another thread pays off (measured where cores are far apart: handing over a part, and the numbers it
+/// needs, costs some microseconds).
+pub(crate) const PARALLEL_FROM: usize = 1 << 20;
 
 /// A matrix within a slice.
 #[derive(Clone, Copy, Debug)]
