@@ -139,6 +139,29 @@ pub fn forward<'x, T: Real>(
     T::forward(d, x, w, bias, f, &mut z[..d.n * d.m], &mut a[..d.n * d.m], how.into());
 }
 
+/// [`forward`] of one sample in f32, its units split over threads: for weights that stay as they are, so that each core keeps
+/// its own in cache. Where steps change them, they would go from core to core.
+///
+/// # Panics
+/// As [`forward`], or if `d` is not of one sample.
+#[allow(clippy::too_many_arguments)] // as there
+pub fn forward_one(
+    d: Dims,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    f: Option<Nonlinearity>,
+    z: &mut [f32],
+    a: &mut [f32],
+    threads: usize,
+) {
+    assert_eq!(d.n, 1, "forward_one: one sample");
+    d.check("forward_one", x.len(), w.len(), z.len().min(a.len()));
+    assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward_one: bias of another length");
+    let f = f.unwrap_or(Nonlinearity::Identity);
+    rows::forward_shared(d, x, w, bias, f, &mut z[..d.m], &mut a[..d.m], threads);
+}
+
 /// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`; for `delta (n, m)`, `dx (n, k)`.
 ///
 /// # Panics
@@ -244,7 +267,7 @@ impl Products for f32 {
             Input::Dense(x) => x,
         };
         if d.n <= ROWWISE_BATCH {
-            return rows::forward_shared(d, x, w, bias, f, z, a, how.threads);
+            return rows::forward(d, x, w, bias, f, z, a);
         }
         if how.bf16 {
             return bf16::forward(d, x, w, bias, Some(f), z, a, how.threads);

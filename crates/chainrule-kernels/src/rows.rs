@@ -22,7 +22,7 @@ const PARALLEL_FROM: usize = 1 << 16;
 /// Weights that are worth waking a helper for: they take some 20 microseconds.
 const WORTH_WAKING: usize = 1 << 19;
 
-/// [`forward`]; the units of a single sample are split over threads.
+/// [`forward`] of a single sample, its units split over threads.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn forward_shared(
     d: Dims,
@@ -35,7 +35,7 @@ pub(crate) fn forward_shared(
     threads: usize,
 ) {
     let unit = 4 * PANEL;
-    if d.n != 1 || d.k * d.m < PARALLEL_FROM {
+    if d.k * d.m < PARALLEL_FROM {
         return forward(d, x, w, bias, f, z, a);
     }
     let parts = threads.clamp(1, d.m.div_ceil(unit).min(pool::MAX_PARTS));
@@ -53,7 +53,7 @@ pub(crate) fn forward_shared(
 
 kernel! {
     /// z = x w + b and a = f(z); bias of m, 1 or 0 numbers.
-    fn forward<'a>(simd, d: Dims, x: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
+    pub(crate) fn forward<'a>(simd, d: Dims, x: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
             for s in 0..d.n {
                 let x = &x[s * d.k..(s + 1) * d.k];

@@ -121,7 +121,8 @@ impl Predictor {
         assert!(n <= self.capacity, "predict: {n} samples, capacity for {}", self.capacity);
         let parts = if n * self.params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
         let (net, params, bf16) = (&self.net, &*self.params, self.bf16 && n > ROWWISE_BATCH);
-        // The threads share the units of a single sample; of several, each takes its own.
+        // The threads share the units of a single sample, unless it is a list, which leaves too little to do; of several
+        // samples each takes its own.
         let threads = if n == 1 { self.parts.len() } else { 1 };
         pool::each_mut(&mut self.parts[..parts], |part, buffers| {
             let samples = pool::share(n, 1, part, parts);
@@ -166,8 +167,6 @@ impl Part {
             let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
             for l in 0..spec.layers.len() {
                 let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
-                // Lists leave too little to do for a second thread.
-                let threads = if matches!(input, Input::Sparse(..)) { 1 } else { threads };
                 let a = if l + 1 == spec.layers.len() { &mut *answers } else { &mut *here };
                 layer(net, spec, params, bf16, l, n, input, &mut self.z, a, threads);
                 std::mem::swap(&mut here, &mut below);
@@ -197,7 +196,8 @@ fn layer(
     match x {
         // Said for the whole call: a part of it may be so few samples that `dense` would take another kernel.
         Input::Dense(x) if bf16 => bf16::forward(d, x, weight, bias, fused, z, a, 1),
-        _ => dense::forward(d, x, weight, bias, fused, z, a, threads),
+        Input::Dense(x) if threads > 1 => dense::forward_one(d, x, weight, bias, fused, z, a, threads),
+        _ => dense::forward(d, x, weight, bias, fused, z, a, 1),
     }
     if fused.is_none() {
         let size = n * d.m;

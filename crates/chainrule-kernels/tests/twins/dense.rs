@@ -108,3 +108,26 @@ fn panels_hold_what_they_were_made_of() {
         assert!(naive::from_panels(k, m, &panels) == w);
     }
 }
+
+/// Threads share the units of one sample: the same bits, and every unit written.
+#[test]
+fn one_sample_on_several_threads_has_the_same_bits() {
+    for (k, m) in [(784, 128), (300, 250), (1500, 400), (70_000, 1), (5, 3)] {
+        let d = Dims { n: 1, k, m };
+        let x = numbers::<f32>(k, 1);
+        let w = naive::to_panels(k, m, &numbers::<f32>(k * m, 2));
+        for (bias_len, f) in [(m, Some(Nonlinearity::Tanh)), (1, None), (0, Some(Nonlinearity::Relu))] {
+            let bias = numbers::<f32>(bias_len, 3);
+            at_every_level(|level| {
+                let (mut z, mut a) = (unwritten::<f32>(m), unwritten::<f32>(m));
+                dense::forward(d, &x, &w, &bias, f, &mut z, &mut a, 1);
+                for threads in [1, 2, 3, 100].repeat(20) {
+                    let (mut z_shared, mut a_shared) = (unwritten::<f32>(m), unwritten::<f32>(m));
+                    dense::forward_one(d, &x, &w, &bias, f, &mut z_shared, &mut a_shared, threads);
+                    let same = bits(&[&z, &a]) == bits(&[&z_shared, &a_shared]);
+                    assert!(same, "{k} x {m}, {threads} threads at {level:?}");
+                }
+            });
+        }
+    }
+}
