@@ -66,7 +66,7 @@ LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu exec $root/usr/bin/rustc "\$@"
 WRAPPER
 chmod +x "$root/../rustc"
 # Only the kernels are worth optimising: what the tests lean on compiles faster than it would repay.
-RUSTC=$root/../rustc \
+RUSTC=$root/../rustc RUSTFLAGS="-D warnings" \
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     cargo test --release --config 'profile.release.package."*".opt-level=0' --no-run --quiet \
     --target aarch64-unknown-linux-gnu --target-dir "$TARGET/aarch64" --test twins --test guard

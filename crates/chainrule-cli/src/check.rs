@@ -46,7 +46,11 @@ pub fn run(args: &CheckArgs) -> Result<()> {
     }
     let single = in_32_bits(args)?;
     let (subject, seed) = match args.words.first() {
-        Some(word) if is_model(word) => (Subject::of_model(args)?, 0),
+        Some(word) if is_model(word) => {
+            let flags = args.flags.table().map_err(Usage)?;
+            let seed = flags.get("seed").and_then(toml::Value::as_integer).unwrap_or(0);
+            (Subject::of_model(args)?, u64::try_from(seed)?)
+        }
         _ => {
             let settings = setup::settings(&args.words, &args.flags)?;
             (Subject::of_settings(&settings)?, settings.seed.unwrap_or(0))

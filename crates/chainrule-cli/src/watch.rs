@@ -324,8 +324,11 @@ impl<T: Real> Observer<T> for Watch<T> {
         let path = self.folder.file("history.csv");
         let written = self.history.write_all(line.as_bytes());
         let written = written.with_context(|| format!("cannot write {}", path.display()));
-        let written = written.and_then(|()| self.board.as_mut().map_or(Ok(()), |b| b.epoch(trainer, record)));
         self.lap("writing the history");
+        let written = written.and_then(|()| self.board.as_mut().map_or(Ok(()), |b| b.epoch(trainer, record)));
+        if self.board.is_some() {
+            self.lap("writing event files");
+        }
         self.show_epoch(record, seconds, trainer.progress().ending.is_some());
         self.lap("showing progress");
         let measured = self.diagnostics.record().measurements.len();

@@ -76,6 +76,7 @@ fn a_model_brings_its_weights_and_preprocessing() {
     assert_eq!(of_run["passed"], true);
     assert_eq!(of_run, json(&place, "check run/model.safetensors --json"));
     assert_ne!(of_run["loss"], json(&place, "check points.csv --target y --hidden 5 --json")["loss"]);
+    assert_eq!(json(&place, "check run points.csv --seed 3 --parameters 4 --json")["passed"], true);
     place.refuses("check run points.csv --hidden 7", 2, &["hidden", "model"]);
     place.refuses("check run points.csv seed=1", 2, &["seed=1"]);
 }
@@ -144,18 +145,20 @@ fn a_disagreement_is_explained() {
     assert!(ran.out.contains("truncation: h = 1e1 is too large"), "{}", ran.out);
 
     // A large step crosses kinks; samples that are named stay.
-    let ran = place.run("check digits --hidden 16 --h 0.05 --sample 0,1 --json").expect(1, &["differ"]);
+    let ran = place.run("check digits --hidden 16 --h 0.05 --sample 5,7 --json").expect(1, &["differ"]);
     let found: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(found["samples"], serde_json::json!([0, 1]));
+    assert_eq!(found["samples"], serde_json::json!([5, 7]));
     let kinks = found["groups"].as_array().unwrap().iter().filter(|group| group["cause"] == "kink");
     let mut seen = 0;
     for group in kinks {
         let (z, free) = (number(&group["z"]), number(&group["free_h"]));
         assert!(group["unit"].as_str().unwrap().starts_with('h') && z.abs() <= 0.1 && free < 0.05, "{group}");
+        assert!(group["sample"] == 5 || group["sample"] == 7, "{group}");
         seen += 1;
     }
     assert!(seen > 0, "{}", found["verdict"]);
     assert!(found["fault"].is_null());
+    assert!(found["at_kink"].as_array().unwrap().iter().all(|at| *at == 5 || *at == 7), "{found}");
     place.refuses("check mazur --sample 1", 2, &["--sample 1", "0 to 0"]);
     place.refuses("check mazur --sample 0 --samples 1", 2, &["--samples"]);
 }
@@ -175,6 +178,13 @@ fn thirty_two_bits_are_checked_if_asked_for() {
             );
         }
     }
+    // What keeps the check in 64 bits from agreeing is no fault of a gradient in 32.
+    let ran =
+        place.run("check digits --hidden 4 activation=tanh --dtype f32 --h 1e-10 --json").expect(1, &[]);
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(found["groups"].as_array().unwrap().iter().all(|group| group["cause"] != "wrong"), "{found}");
+    place.refuses("check mazur --time --dtype f32", 2, &["--time", "f64"]);
+    place.refuses("check mazur --time --sample 0", 2, &["--time", "--sample"]);
     place.refuses("check mazur --dtype bf16", 2, &["f64 or f32", "bf16"]);
 }
 

@@ -174,6 +174,7 @@ kernel! {
 
 /// The instructions that a block is compiled for, as a constant.
 const EMULATED: u8 = 0;
+#[cfg(target_arch = "x86_64")]
 const AVX512: u8 = 1;
 const AMX: u8 = 2;
 

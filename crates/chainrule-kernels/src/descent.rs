@@ -18,9 +18,11 @@ mod layers;
 mod narrow;
 mod output;
 mod pace;
+mod phases;
 mod update;
 
 pub use output::{Loss, Targets};
+pub use phases::Phase;
 
 use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
@@ -108,19 +110,6 @@ pub(crate) struct Step<'a> {
     upcoming: &'a [usize],
     rate: f32,
     keep: f32,
-}
-
-/// A part of a step, as [`Descent::run_by_phases`] tells them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// z and a of the first layer.
-    FirstForward,
-    /// The other layers, the loss, and deltas back to the first layer: BP1, BP2.
-    Through,
-    /// The weights of the other layers: BP3, BP4.
-    RestUpdate,
-    /// The weights of the first layer.
-    FirstUpdate,
 }
 
 /// Several batches, one step each.
@@ -247,7 +236,7 @@ impl Descent {
             (ended, 1) if narrow::fits(&self.layers, &batches) => {
                 narrow::run(step, batches, loss_sums, ended)
             }
-            (Some(ended), _) => by_phases(step, batches, loss_sums, parts, ended),
+            (Some(ended), _) => phases::run(step, batches, loss_sums, parts, ended),
             (None, 1) => alone(step, batches, loss_sums),
             (None, _) => self.pace.run(step, batches, loss_sums, parts, nonzeros * units),
         }
@@ -347,33 +336,6 @@ fn together(step: Step, batches: Batches, loss_sums: &mut [f64], parts: usize) -
         update_rest(step);
         let next = (b + 1 < loss_sums.len()).then(|| of_batch(b + 1));
         pool::run(parts, |part| first_layer(Some(step), next, units(part)));
-    }
-    loss_sums.len()
-}
-
-/// All steps, each phase of its own.
-fn by_phases(
-    step: Step,
-    batches: Batches,
-    loss_sums: &mut [f64],
-    parts: usize,
-    ended: &mut dyn FnMut(Phase),
-) -> usize {
-    let units = |part| pool::share(step.layers[0].units, PANEL, part, parts);
-    for (b, loss_sum) in loss_sums.iter_mut().enumerate() {
-        let step = step.of_batch(&batches, b);
-        pool::run(parts, |part| first_layer(None, Some(step), units(part)));
-        ended(Phase::FirstForward);
-        through_shared(step, parts);
-        *loss_sum = step.loss_sum();
-        ended(Phase::Through);
-        if !loss_sum.is_finite() {
-            return b;
-        }
-        update_rest(step);
-        ended(Phase::RestUpdate);
-        pool::run(parts, |part| first_layer(Some(step), None, units(part)));
-        ended(Phase::FirstUpdate);
     }
     loss_sums.len()
 }

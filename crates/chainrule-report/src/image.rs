@@ -123,26 +123,40 @@ pub fn png_data_uri(bitmap: &Bitmap, palette: Palette) -> String {
 }
 
 fn encode(bitmap: &Bitmap, palette: Palette) -> Result<Vec<u8>, png::EncodingError> {
-    let (rows, columns) = bitmap.size();
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, columns as u32, rows as u32);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
-    encoder.set_filter(png::Filter::NoFilter);
-    let pixels: Vec<u8> = match palette {
+    let filter = png::Filter::NoFilter;
+    match palette {
         Palette::Grey => {
-            encoder.set_color(png::ColorType::Grayscale);
-            bitmap.ink().iter().map(|&v| grey(v)).collect()
+            let pixels: Vec<u8> = bitmap.ink().iter().map(|&v| grey(v)).collect();
+            png_file(bitmap.size(), png::ColorType::Grayscale, None, filter, &pixels)
         }
         Palette::Diverging => {
-            encoder.set_color(png::ColorType::Indexed);
-            encoder.set_palette(blue_to_red());
             let middle = f64::from(SHADES);
-            bitmap.signed().iter().map(|&v| (middle + v * middle).round() as u8).collect()
+            let pixels: Vec<u8> =
+                bitmap.signed().iter().map(|&v| (middle + v * middle).round() as u8).collect();
+            png_file(bitmap.size(), png::ColorType::Indexed, Some(blue_to_red()), filter, &pixels)
         }
-    };
+    }
+}
+
+/// A PNG file of `(rows, columns)` pixels, a byte for each channel. Writing to memory cannot fail for sizes above zero.
+pub(crate) fn png_file(
+    (rows, columns): (usize, usize),
+    color: png::ColorType,
+    palette: Option<Vec<u8>>,
+    filter: png::Filter,
+    pixels: &[u8],
+) -> Result<Vec<u8>, png::EncodingError> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, columns as u32, rows as u32);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
+    encoder.set_filter(filter);
+    if let Some(palette) = palette {
+        encoder.set_palette(palette);
+    }
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(&pixels)?;
+    writer.write_image_data(pixels)?;
     writer.finish()?;
     Ok(file)
 }

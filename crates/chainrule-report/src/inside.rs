@@ -59,7 +59,7 @@ pub struct ExcitedUnit {
     pub unit: usize,
     /// Its weights, if they are laid out as a picture.
     pub weights: Option<Bitmap>,
-    /// The most exciting first.
+    /// The most exciting first; none for a unit that gives 0 for all.
     pub samples: Vec<ExcitedSample>,
 }
 

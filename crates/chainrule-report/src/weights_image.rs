@@ -1,4 +1,4 @@
-use crate::image::Bitmap;
+use crate::image::{Bitmap, png_file};
 
 /// The largest negative number of a diverging picture, and the largest positive one.
 const BLUE: [f64; 3] = [0.0, 82.0, 155.0];
@@ -107,20 +107,10 @@ impl Picture {
     pub fn png(&self) -> Vec<u8> {
         let white = Self::plain(1, 1, WHITE);
         let picture = if self.pixels.is_empty() { &white } else { self };
-        // Writing to memory cannot fail for a size above zero.
-        picture.encode().unwrap_or_default()
-    }
-    fn encode(&self) -> Result<Vec<u8>, png::EncodingError> {
-        let mut file = Vec::new();
-        let mut encoder = png::Encoder::new(&mut file, self.columns as u32, self.rows as u32);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_compression(png::Compression::High);
-        encoder.set_filter(png::Filter::Up); // enlarged pixels: most rows are the one above
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(self.pixels.as_flattened())?;
-        writer.finish()?;
-        Ok(file)
+        let size = (picture.rows, picture.columns);
+        let filter = png::Filter::Up; // enlarged pixels: most rows are the one above
+        let file = png_file(size, png::ColorType::Rgb, None, filter, picture.pixels.as_flattened());
+        file.unwrap_or_default()
     }
 }
 

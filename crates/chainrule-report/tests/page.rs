@@ -337,12 +337,12 @@ fn the_inside_of_a_network_is_shown_whatever_is_in_it() {
             ExcitedLayer {
                 name: hostile(),
                 total: 1280,
-                units: vec![unit(sample(drawn(), 2.5)), unit(sample(drawn(), 0.0))],
+                units: vec![unit(sample(drawn(), 2.5)), ExcitedUnit { unit: 2, ..ExcitedUnit::default() }],
             },
             ExcitedLayer {
                 name: "told".into(),
                 total: 2,
-                units: vec![unit(sample(None, 1e-9)), unit(sample(None, 0.0))],
+                units: vec![unit(sample(None, 1e-9)), ExcitedUnit { unit: 2, ..ExcitedUnit::default() }],
             },
         ],
         ..InsideReport::default()

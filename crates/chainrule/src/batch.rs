@@ -169,6 +169,11 @@ impl<T: Real> Batch<T> {
         self.n
     }
 
+    /// The number in the data set of the sample at place `s`; of a batch that was not gathered, the place.
+    pub fn sample(&self, s: usize) -> usize {
+        self.samples.get(s).copied().unwrap_or(s)
+    }
+
     /// Whether nothing has been gathered.
     pub fn is_empty(&self) -> bool {
         self.n == 0

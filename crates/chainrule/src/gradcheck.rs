@@ -85,7 +85,7 @@ pub struct GradientCheck {
     pub parameters: usize,
     /// How many of them were checked.
     pub checked: usize,
-    /// Samples whose ±2h interval crosses a kink, where differences mean nothing: indices into the batch.
+    /// Samples whose ±2h interval crosses a kink, where differences mean nothing: their numbers in the data set.
     pub at_kink: Vec<usize>,
     /// Whether every group passes and no sample is at a kink.
     pub passed: bool,
@@ -207,8 +207,9 @@ impl<'p, T: Real> Work<'p, T> {
     }
 
     fn finish(mut self, fault: Option<Fault>) -> GradientCheck {
-        let samples = 0..self.at_kink.len();
-        let at_kink: Vec<usize> = samples.filter(|&s| self.at_kink[s]).collect();
+        let batch = self.differences.problem().batch;
+        let samples = (0..self.at_kink.len()).filter(|&s| self.at_kink[s]);
+        let at_kink: Vec<usize> = samples.map(|s| batch.sample(s)).collect();
         let passed = at_kink.is_empty() && self.groups.iter().all(|group| group.passed);
         let sweep = sweep::of_worst(&mut self.differences, &self.groups, &self.compared);
         for group in &mut self.groups {

@@ -94,6 +94,7 @@ impl Subject<'_> {
         let data_dir = flags.remove("data_dir").and_then(|value| value.as_str().map(Into::into));
         flags.remove("threads");
         flags.remove("dtype");
+        flags.remove("seed"); // draws parameters, nothing of the model
         let setting = args
             .words
             .get(2)
@@ -160,7 +161,7 @@ impl Subject<'_> {
             if found.at_kink.is_empty() {
                 return Ok(Checked { samples, left_out, found });
             }
-            left_out.extend(found.at_kink.iter().map(|&at| samples[at]));
+            left_out.extend(&found.at_kink);
             left_out.sort_unstable();
             samples.retain(|sample| !left_out.contains(sample));
         }

@@ -205,7 +205,7 @@ impl Inside {
 
 /// Whether a unit gives 0 for every sample.
 pub fn is_silent(unit: &[Excited]) -> bool {
-    unit.iter().all(|excited| excited.a == 0.0)
+    !unit.is_empty() && unit.iter().all(|excited| excited.a == 0.0)
 }
 
 fn described(histogram: &Histogram) -> Value {

@@ -11,7 +11,7 @@ use chainrule_report::{
     TextTable, inside_html, ridge_chart,
 };
 
-use super::inside::TEXT_COLUMNS;
+use super::inside::{TEXT_COLUMNS, is_silent};
 use super::replay::Inside;
 use crate::report::{features_text, picture_shape};
 use crate::terminal::figure;
@@ -84,7 +84,11 @@ fn report(inside: &Inside, name: &str) -> InsideReport {
             .map(|(at, unit)| ExcitedUnit {
                 unit: at + 1,
                 weights: (*l == 0).then(|| bitmap(&weight[at * spec.inputs()..][..spec.inputs()])).flatten(),
-                samples: unit.iter().map(|excited| sample(inside, excited)).collect(),
+                samples: if is_silent(unit) {
+                    Vec::new()
+                } else {
+                    unit.iter().map(|excited| sample(inside, excited)).collect()
+                },
             })
             .collect(),
     };

@@ -11,14 +11,13 @@
 //!   +-----+      +----+----+
 //! ```
 
-use super::EMULATED;
 use crate::dense::PANEL;
 use crate::simd::mul_add;
 use pulp::Simd;
 
 #[cfg(target_arch = "x86_64")]
 use {
-    super::{Right, blocks},
+    super::{EMULATED, Right, blocks},
     crate::product::{Job, Matrix},
     pulp::x86::V4,
 };

@@ -6,7 +6,9 @@
 //!  turned round:  16 vectors of pairs as 16 columns                    a by columns; b by columns or transposed panels
 //! ```
 
-use super::{EMULATED, PAIRED, Right};
+#[cfg(target_arch = "x86_64")]
+use super::EMULATED;
+use super::{PAIRED, Right};
 use crate::dense::PANEL;
 use crate::product::Matrix;
 use std::ops::Range;

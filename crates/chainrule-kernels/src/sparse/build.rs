@@ -9,7 +9,9 @@
 
 use crate::memory;
 use crate::pool;
-use crate::simd::{Level, vectorized};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Level;
+use crate::simd::vectorized;
 
 /// Values from which another thread pays off.
 const PARALLEL_FROM: usize = 1 << 18;

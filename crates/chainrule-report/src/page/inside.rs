@@ -139,15 +139,10 @@ fn strip(unit: &ExcitedUnit) -> Markup {
                 }
                 figcaption { strong { "unit " (unit.unit) } }
             }
-            @if is_silent(unit) { p.note { "No training sample excites it." } }
+            @if unit.samples.is_empty() { p.note { "No training sample excites it." } }
             @else { @for sample in &unit.samples { (picture(sample)) } }
         }
     }
-}
-
-/// A unit that gives 0 for every sample.
-fn is_silent(unit: &ExcitedUnit) -> bool {
-    unit.samples.iter().all(|sample| sample.activation == 0.0)
 }
 
 fn picture(sample: &ExcitedSample) -> Markup {
@@ -187,7 +182,7 @@ fn told(layer: &ExcitedLayer) -> Markup {
             }
             tbody {
                 @for unit in &layer.units {
-                    @if is_silent(unit) {
+                    @if unit.samples.is_empty() {
                         tr { th.number scope="row" { (unit.unit) } td colspan="4" { "No training sample excites it." } }
                     } @else {
                         @for (at, sample) in unit.samples.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Pixels to draw on.
 
-use crate::image::{Bitmap, Palette};
+use crate::image::{Bitmap, Palette, png_file};
 use crate::text::clean_line;
 
 /// Red, green, blue.
@@ -73,18 +73,9 @@ impl Canvas {
 
     /// The file.
     pub fn png(&self) -> Vec<u8> {
-        let mut file = Vec::new();
-        let mut encoder = png::Encoder::new(&mut file, self.width as u32, self.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        encoder.set_compression(png::Compression::High);
-        encoder.set_filter(png::Filter::NoFilter);
-        // Writing to memory cannot fail for a size above zero, which every caller draws.
-        let written = encoder.write_header().and_then(|mut writer| {
-            writer.write_image_data(&self.pixels)?;
-            writer.finish()
-        });
-        written.map(|()| file).unwrap_or_default()
+        let size = (self.height, self.width);
+        let file = png_file(size, png::ColorType::Rgb, None, png::Filter::NoFilter, &self.pixels);
+        file.unwrap_or_default() // every caller draws a size above zero
     }
 }
 

@@ -196,7 +196,7 @@ fn at_kink(
     let unit = names.unit(kink.layer, kink.unit);
     explains.then(|| Cause::Kink {
         unit: if kink.of_loss { format!("the error of {unit}") } else { unit },
-        sample: kink.sample,
+        sample: differences.problem().batch.sample(kink.sample),
         z: kink.distance,
         parameter: place.name(&names),
         free_h,
@@ -255,7 +255,7 @@ impl Cause {
             Self::Same => "same".into(),
             Self::Kink { unit, sample, z, parameter, free_h, free_error, one_sided } => {
                 let crossed = format!(
-                    "kink: {unit} is {} from its kink (sample {sample} of the batch), and moving {parameter} by 2h carries it across",
+                    "kink: {unit} is {} from its kink (sample {sample}), and moving {parameter} by 2h carries it across",
                     e(z.abs())
                 );
                 match (free_h, free_error) {
