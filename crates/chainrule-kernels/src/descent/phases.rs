@@ -4,7 +4,7 @@ use super::{Batches, Step, first_layer, through_shared, update_rest};
 use crate::dense::PANEL;
 use crate::pool;
 
-/// A part of a step, as [`Descent::run_by_phases`] tells them apart.
+/// A part of a step, as [`super::Descent::run_by_phases`] tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// z and a of the first layer.
