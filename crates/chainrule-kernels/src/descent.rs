@@ -9,6 +9,10 @@
 //!  for the batch:     w(l) -= rate * sum of a(l-1) delta(l)^T      BP4; rows of the first layer as in `sparse`
 //! ```
 //!
+//! On several threads, each owns units of the first layer, whose weights stay in its core's cache, and goes through the other
+//! layers for itself, with weights and buffers of its own: those layers are small, and computing them twice takes less time than
+//! sending results about. The threads meet once a step, for a of the first layer.
+//!
 //! BP2 needs W by rows of outputs: `turned` holds such a copy of all layers but the first, and is updated along with W by
 //! the same multiply-adds, so that both stay the same to the bit.
 //!
@@ -19,6 +23,7 @@ mod narrow;
 mod output;
 mod pace;
 mod phases;
+mod threads;
 mod update;
 
 pub use output::{Loss, Targets};
@@ -27,12 +32,11 @@ pub use phases::Phase;
 use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
 use crate::memory::Aligned;
-use crate::panel::with_vectors;
 use crate::pool::{self, Shared};
-use crate::simd::kernel;
 use crate::sparse::SparseRows;
 use pace::Pace;
 use std::ops::Range;
+use threads::{Own, alone};
 
 /// One layer: its sizes, and where its weights and biases lie in the flat vector of parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,17 +79,14 @@ pub struct Descent {
     layers: Vec<Layer>,
     loss: Loss,
     capacity: usize,
-    /// a and delta of each layer, `(capacity, width)`, at `at[l]`.
-    a: Aligned<f32>,
-    delta: Aligned<f32>,
+    /// Where the rows of each layer begin in `Own::a` and `Own::delta`.
     at: Vec<usize>,
-    /// z of the output layer, `(capacity, width)`.
-    z: Aligned<f32>,
-    /// W of all layers but the first by outputs, `(m, k)` in panels of 16 inputs, at `turned_at[l]`.
-    turned: Aligned<f32>,
+    /// Where W of each layer begins in `Own::turned`.
     turned_at: Vec<usize>,
-    /// Loss of each sample of a batch; NaN if one of its deltas is not finite.
-    losses: Vec<f32>,
+    /// a of the first layer, `(2, capacity, width)`: of this batch and of the one before, in turn.
+    first_a: Aligned<f32>,
+    /// One for each thread.
+    own: Vec<Own>,
     pace: Pace,
 }
 
@@ -94,15 +95,23 @@ pub struct Descent {
 pub(crate) struct Step<'a> {
     layers: &'a [Layer],
     loss: Loss,
+    capacity: usize,
     at: &'a [usize],
     turned_at: &'a [usize],
+    /// Of the first layer W, and a bias for each unit: a thread reads and writes those of its units.
     params: Shared<f32>,
+    /// All other parameters.
+    rest: Shared<f32>,
+    /// a of the first layer: of this batch, and both buffers.
+    first_a: Shared<f32>,
+    both_first_a: Shared<f32>,
     a: Shared<f32>,
     delta: Shared<f32>,
     z: Shared<f32>,
     turned: Shared<f32>,
     losses: Shared<f32>,
-    answers: Shared<f32>,
+    /// Only one thread writes answers.
+    answers: Option<Shared<f32>>,
     rows: &'a SparseRows,
     targets: Targets<'a>,
     samples: &'a [usize],
@@ -138,17 +147,28 @@ impl Descent {
             turned_at.push(turned);
             turned += if l > 0 { layer.units * layer.inputs.next_multiple_of(PANEL) } else { 0 };
         }
+        let params = layers
+            .iter()
+            .map(|layer| (layer.weight + layer.inputs * layer.width()).max(layer.bias.start + layer.width()));
+        let params = params.max().unwrap_or(0);
+        // A single layer has nothing beyond the first that a thread could do for itself.
+        let most = if layers.len() == 1 { 1 } else { layers[0].units.div_ceil(PANEL).max(1) };
+        let own = |thread| Own {
+            a: Aligned::zeros(buffers),
+            delta: Aligned::zeros(buffers),
+            z: Aligned::zeros(buffers - at[at.len() - 1]),
+            turned: Aligned::zeros(turned),
+            losses: vec![0.0; capacity],
+            params: Aligned::zeros(if thread == 0 { 0 } else { params }),
+        };
         Self {
+            first_a: Aligned::zeros(2 * capacity * layers[0].width()),
+            own: (0..most.min(pool::available_threads())).map(own).collect(),
             layers,
             loss,
             capacity,
-            a: Aligned::zeros(buffers),
-            delta: Aligned::zeros(buffers),
-            z: Aligned::zeros(buffers - at.last().copied().unwrap_or(0)),
             at,
-            turned: Aligned::zeros(turned),
             turned_at,
-            losses: vec![0.0; capacity],
             pace: Pace::default(),
         }
     }
@@ -208,23 +228,25 @@ impl Descent {
         }
         let units = first.units;
         let nonzeros = rows.nonzeros() / rows.len().max(1) * batch_size;
-        let parts = if nonzeros * units < PARALLEL_FROM {
-            1
-        } else {
-            threads.min(pool::available_threads()).clamp(1, units.div_ceil(PANEL).max(1))
-        };
+        let parts = if nonzeros * units < PARALLEL_FROM { 1 } else { threads.clamp(1, self.own.len()) };
+        let (own, others) = self.own[..parts].split_at_mut(1);
+        let own = &mut own[0];
         let step = Step {
             layers: &self.layers,
             loss: self.loss,
+            capacity: self.capacity,
             at: &self.at,
             turned_at: &self.turned_at,
             params: Shared::new(params),
-            a: Shared::new(&mut self.a),
-            delta: Shared::new(&mut self.delta),
-            z: Shared::new(&mut self.z),
-            turned: Shared::new(&mut self.turned),
-            losses: Shared::new(&mut self.losses),
-            answers: Shared::new(answers),
+            rest: Shared::new(params),
+            first_a: Shared::new(&mut self.first_a),
+            both_first_a: Shared::new(&mut self.first_a),
+            a: Shared::new(&mut own.a),
+            delta: Shared::new(&mut own.delta),
+            z: Shared::new(&mut own.z),
+            turned: Shared::new(&mut own.turned),
+            losses: Shared::new(&mut own.losses),
+            answers: Some(Shared::new(answers)),
             rows,
             targets,
             samples,
@@ -238,18 +260,19 @@ impl Descent {
             }
             (Some(ended), _) => phases::run(step, batches, loss_sums, parts, ended),
             (None, 1) => alone(step, batches, loss_sums),
-            (None, _) => self.pace.run(step, batches, loss_sums, parts, nonzeros * units),
+            (None, _) => self.pace.run(step, batches, loss_sums, others, nonzeros * units),
         }
     }
 
     /// Copies W of all layers but the first by outputs.
     fn turn(&mut self, params: &[f32]) {
+        let turned = &mut self.own[0].turned;
         for (layer, &at) in self.layers.iter().zip(&self.turned_at).skip(1) {
             let (k, m) = (layer.inputs, layer.units);
             for j in 0..m {
                 for i in 0..k {
                     let w = params[layer.weight + j / PANEL * PANEL * k + i * PANEL + j % PANEL];
-                    self.turned[at + i / PANEL * PANEL * m + j * PANEL + i % PANEL] = w;
+                    turned[at + i / PANEL * PANEL * m + j * PANEL + i % PANEL] = w;
                 }
             }
         }
@@ -264,7 +287,7 @@ impl<'a> Step<'a> {
     fn from(mut self, samples: usize) -> Self {
         let outputs = self.layers[self.layers.len() - 1].units;
         // SAFETY: `run` has found answers to hold all samples.
-        self.answers = unsafe { self.answers.offset(samples * outputs) };
+        self.answers = self.answers.map(|answers| unsafe { answers.offset(samples * outputs) });
         self
     }
 
@@ -277,6 +300,8 @@ impl<'a> Step<'a> {
         self = self.from(from);
         self.rate = (batches.rates[b].learning_rate / self.samples.len() as f64) as f32;
         self.keep = batches.rates[b].keep as f32;
+        // SAFETY: there are two of them.
+        self.first_a = unsafe { self.both_first_a.offset(b % 2 * self.capacity * self.layers[0].width()) };
         self
     }
 
@@ -285,97 +310,5 @@ impl<'a> Step<'a> {
     fn loss_sum(&self) -> f64 {
         // SAFETY: `losses` has the capacity of a batch, and every sample's has been written.
         (0..self.samples.len()).map(|s| f64::from(unsafe { *self.losses.get().add(s) })).sum()
-    }
-}
-
-kernel! {
-    /// All steps on this thread.
-    fn alone<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: &'a mut [f64]) -> usize {
-        with_vectors!(S, V, {
-            for (b, loss_sum) in loss_sums.iter_mut().enumerate() {
-                let step = step.of_batch(&batches, b);
-                let units = 0..step.layers[0].units;
-                // SAFETY: `run` has checked every size, and this thread alone uses the buffers.
-                unsafe {
-                    layers::first_forward::<S, V>(simd, &step, units.clone());
-                    layers::through::<S, V>(simd, &step, 0..step.samples.len());
-                }
-                *loss_sum = step.loss_sum();
-                if !loss_sum.is_finite() {
-                    return b;
-                }
-                // SAFETY: as above.
-                unsafe {
-                    update::first_update::<S, V>(simd, &step, units);
-                    update::update_rest::<S, V>(simd, &step);
-                }
-            }
-            loss_sums.len()
-        })
-    }
-}
-
-/// Samples of a batch from which threads share the way through the other layers (measured).
-const SHARED_FROM: usize = 32;
-
-/// All steps on several threads, each of which owns units of the first layer: their weights stay in its core's cache. One
-/// batch's update and the next one's forward pass through that layer are one call.
-fn together(step: Step, batches: Batches, loss_sums: &mut [f64], parts: usize) -> usize {
-    let units = |part| pool::share(step.layers[0].units, PANEL, part, parts);
-    let of_batch = |b| step.of_batch(&batches, b);
-    if !loss_sums.is_empty() {
-        pool::run(parts, |part| first_layer(None, Some(of_batch(0)), units(part)));
-    }
-    for b in 0..loss_sums.len() {
-        let step = of_batch(b);
-        through_shared(step, parts);
-        loss_sums[b] = step.loss_sum();
-        if !loss_sums[b].is_finite() {
-            return b;
-        }
-        update_rest(step);
-        let next = (b + 1 < loss_sums.len()).then(|| of_batch(b + 1));
-        pool::run(parts, |part| first_layer(Some(step), next, units(part)));
-    }
-    loss_sums.len()
-}
-
-fn through_shared(step: Step, parts: usize) {
-    let samples = step.samples.len();
-    if samples >= SHARED_FROM {
-        pool::run(parts, |part| through(step, pool::share(samples, layers::TOGETHER, part, parts)));
-    } else {
-        through(step, 0..samples);
-    }
-}
-
-kernel! {
-    /// The update from one batch, then the forward pass of the next, for units of the first layer.
-    fn first_layer<'a>(simd, update: Option<Step<'a>>, forward: Option<Step<'a>>, units: Range<usize>) {
-        with_vectors!(S, V, {
-            // SAFETY: `run` has checked every size; parts have units of their own, whole panels.
-            unsafe {
-                if let Some(step) = update {
-                    update::first_update::<S, V>(simd, &step, units.clone());
-                }
-                if let Some(step) = forward {
-                    layers::first_forward::<S, V>(simd, &step, units);
-                }
-            }
-        });
-    }
-}
-
-kernel! {
-    fn through<'a>(simd, step: Step<'a>, samples: Range<usize>) {
-        // SAFETY: `run` has checked every size; parts have samples of their own.
-        with_vectors!(S, V, { unsafe { layers::through::<S, V>(simd, &step, samples) } });
-    }
-}
-
-kernel! {
-    fn update_rest<'a>(simd, step: Step<'a>) {
-        // SAFETY: `run` has checked every size; only the caller's thread runs now.
-        with_vectors!(S, V, { unsafe { update::update_rest::<S, V>(simd, &step) } });
     }
 }

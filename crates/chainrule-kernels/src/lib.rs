@@ -20,6 +20,7 @@ pub mod simd;
 pub mod sparse;
 
 mod double;
+mod meeting;
 mod panel;
 mod rows;
 

@@ -11,17 +11,31 @@ use crate::sparse::{self, sum_rows};
 use pulp::Simd;
 use std::ops::Range;
 
-/// Samples that go through a small layer together: as many chains of multiply-adds overlap. Threads take whole groups, so
-/// that a sample is summed in the same way whatever their number.
-pub(super) const TOGETHER: usize = 4;
+/// Samples that go through a small layer together: as many chains of multiply-adds overlap.
+const TOGETHER: usize = 4;
 
 /// How many samples ahead lists are asked for: enough for memory to answer, few enough to stay in the first cache level.
 const AHEAD: usize = 3;
 
-/// Where row `s` of a batch lies among layer `l`'s rows of a and delta.
+/// Row `s` of a batch among layer `l`'s rows of a.
+///
+/// # Safety
+/// There is such a row.
 #[inline(always)]
-pub(super) fn row(step: &Step, l: usize, s: usize) -> usize {
-    step.at[l] + s * step.layers[l].width()
+pub(super) unsafe fn a_row(step: &Step, l: usize, s: usize) -> *mut f32 {
+    let (a, at) = if l == 0 { (step.first_a, 0) } else { (step.a, step.at[l]) };
+    // SAFETY: the caller's promise.
+    unsafe { a.get().add(at + s * step.layers[l].width()) }
+}
+
+/// Row `s` of a batch among layer `l`'s rows of delta.
+///
+/// # Safety
+/// There is such a row.
+#[inline(always)]
+pub(super) unsafe fn delta_row(step: &Step, l: usize, s: usize) -> *mut f32 {
+    // SAFETY: the caller's promise.
+    unsafe { step.delta.get().add(step.at[l] + s * step.layers[l].width()) }
 }
 
 /// A row of 16 numbers.
@@ -53,7 +67,8 @@ unsafe fn biases<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, left: 
     let bias = &step.layers[l].bias;
     // SAFETY: they lie within the parameters, with their padding, as `run` has checked.
     unsafe {
-        let start = step.params.get().add(bias.start);
+        let of_units = l == 0 && bias.len() == step.layers[0].units;
+        let start = if of_units { step.params } else { step.rest }.get().add(bias.start);
         match bias.len() {
             0 => [simd.splat_f32s(0.0); V],
             1 => [simd.splat_f32s(*start); V],
@@ -127,24 +142,23 @@ unsafe fn write_activations<S: Simd, const V: usize>(
     }
     // SAFETY: the caller's promise; z holds as many rows of the output layer.
     unsafe {
-        let at = row(step, l, s) + left;
         if l + 1 == step.layers.len() {
-            store::<S, V>(step.z.get().add(at - step.at[l]), z);
+            store::<S, V>(step.z.get().add(s * layer.width() + left), z);
         }
-        store::<S, V>(step.a.get().add(at), a);
+        store::<S, V>(a_row(step, l, s).add(left), a);
     }
 }
 
-/// The rest of the way through the network and back, for `samples` of the batch.
+/// The rest of the way through the network and back.
 ///
 /// # Safety
-/// The buffers are as `run` has checked, and no other thread uses these samples.
+/// The buffers are as `run` has checked; nobody writes a of the first layer, no other thread uses the others.
 #[inline(always)]
-pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samples: Range<usize>) {
+pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step) {
     let last = step.layers.len() - 1;
-    let mut s = samples.start;
-    while s < samples.end {
-        let group = [TOGETHER, 2, 1].into_iter().find(|&group| group <= samples.end - s).unwrap_or(1);
+    let (mut s, end) = (0, step.samples.len());
+    while s < end {
+        let group = [TOGETHER, 2, 1].into_iter().find(|&group| group <= end - s).unwrap_or(1);
         // SAFETY: samples s .. s + group of the batch.
         unsafe {
             for l in 1..=last {
@@ -156,11 +170,10 @@ pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samp
             }
             let width = step.layers[last].width();
             for s in s..s + group {
-                let at = row(step, last, s);
-                let a = std::slice::from_raw_parts_mut(step.a.get().add(at), width);
-                let delta = std::slice::from_raw_parts_mut(step.delta.get().add(at), width);
+                let a = std::slice::from_raw_parts_mut(a_row(step, last, s), width);
+                let delta = std::slice::from_raw_parts_mut(delta_row(step, last, s), width);
                 let z = std::slice::from_raw_parts(step.z.get().add(s * width), width);
-                let answer = step.answers.get().add(s * step.layers[last].units);
+                let answer = step.answers.map(|answers| answers.get().add(s * step.layers[last].units));
                 *step.losses.get().add(s) = output::finish(simd, step, step.samples[s], z, a, delta, answer);
             }
             for l in (1..=last).rev() {
@@ -258,8 +271,8 @@ unsafe fn forward<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step,
         // SAFETY: rows s .. s + N of a(l-1) and a(l), and W, all as `run` has checked.
         unsafe {
             let bias: Panel<S, V> = biases(simd, step, l, left);
-            let x = step.a.get().add(row(step, l - 1, s));
-            let w = step.params.get().add(layer.weight + left * layer.inputs);
+            let x = a_row(step, l - 1, s);
+            let w = step.rest.get().add(layer.weight + left * layer.inputs);
             let sums: [_; N] = sum(simd, layer.inputs, x, below.width(), w, bias);
             for (at, z) in sums.into_iter().enumerate() {
                 write_activations(simd, step, l, s + at, left, z);
@@ -280,17 +293,16 @@ unsafe fn back<S: Simd, const V: usize, const N: usize>(simd: S, step: &Step, l:
     for left in (0..layer.inputs).step_by(PANEL) {
         // SAFETY: rows s .. s + N of delta(l), delta(l-1) and a(l-1), and W by outputs, all as `run` has checked.
         unsafe {
-            let delta = step.delta.get().add(row(step, l, s));
+            let delta = delta_row(step, l, s);
             let w = step.turned.get().add(step.turned_at[l] + left * layer.units);
             let sums: [Panel<S, V>; N] = sum(simd, layer.units, delta, layer.width(), w, [zero; V]);
             for ((offset, mut out), check) in sums.into_iter().enumerate().zip(&mut checks) {
-                let at = row(step, l - 1, s + offset) + left;
-                let a: Panel<S, V> = load(simd, step.a.get().add(at));
+                let a: Panel<S, V> = load(simd, a_row(step, l - 1, s + offset).add(left));
                 for (out, a) in out.iter_mut().zip(a) {
                     *out = output::times_slope(simd, below.f, a, *out);
                     *check = mul_add(simd, *out, zero, *check);
                 }
-                store::<S, V>(step.delta.get().add(at), out);
+                store::<S, V>(delta_row(step, l - 1, s + offset).add(left), out);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Steps of one sample on networks none of whose layers is wider than a panel: here time is latency and bookkeeping, so a
 //! step is written out from end to end. The sums are those of [`super::layers`]; an update multiplies by the rate first.
 
-use super::layers::{load, store, sum};
+use super::layers::{a_row, delta_row, load, store, sum};
 use super::{Batches, Layer, Phase, Step, output};
 use crate::dense::PANEL;
 use crate::panel::{Panel, with_vectors};
@@ -72,11 +72,11 @@ fn steps<S: Simd, const V: usize>(
     let places: Vec<Place> = (0..=last)
         .map(|l| unsafe {
             Place {
-                w: step.params.get().add(layers[l].weight),
+                w: step.rest.get().add(layers[l].weight),
                 turned: step.turned.get().add(step.turned_at[l]),
-                bias: step.params.get().add(layers[l].bias.start),
-                a: step.a.get().add(step.at[l]),
-                delta: step.delta.get().add(step.at[l]),
+                bias: step.rest.get().add(layers[l].bias.start),
+                a: a_row(&step, l, 0),
+                delta: delta_row(&step, l, 0),
             }
         })
         .collect();
@@ -97,7 +97,7 @@ fn steps<S: Simd, const V: usize>(
             crate::panel::store::<S, V>(z_row, z);
             let a = std::slice::from_raw_parts_mut(places[last].a, PANEL);
             let delta = std::slice::from_raw_parts_mut(places[last].delta, PANEL);
-            let answer = step.answers.get().add(b * layers[last].units);
+            let answer = step.answers.map(|answers| answers.get().add(b * layers[last].units));
             let mut loss = output::finish(simd, &step, sample, z_row, a, delta, answer);
             let mut first_delta: Panel<S, V> = load(simd, places[last].delta);
             for l in (1..=last).rev() {

@@ -71,7 +71,7 @@ pub(super) unsafe fn finish<S: Simd>(
     z: &[f32],
     a: &mut [f32],
     delta: &mut [f32],
-    answer: *mut f32,
+    answer: Option<*mut f32>,
 ) -> f32 {
     let output = &step.layers[step.layers.len() - 1];
     let m = output.units;
@@ -134,8 +134,10 @@ pub(super) unsafe fn finish<S: Simd>(
             loss
         }
     };
-    // SAFETY: the caller's promise.
-    copy(simd, &a[..m], unsafe { std::slice::from_raw_parts_mut(answer, m) });
+    if let Some(answer) = answer {
+        // SAFETY: the caller's promise.
+        copy(simd, &a[..m], unsafe { std::slice::from_raw_parts_mut(answer, m) });
+    }
     loss + simd.reduce_sum_f32s(check)
 }
 

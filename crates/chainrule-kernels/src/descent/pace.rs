@@ -1,7 +1,8 @@
 //! One thread or several: what is faster depends on how far apart the cores are and on who else uses them, which no rule
 //! foresees. So it is tried now and then. The bits are the same either way.
 
-use super::{Batches, Step, alone, together};
+use super::threads::{Own, alone, together};
+use super::{Batches, Step};
 use std::time::Instant;
 
 /// Multiply-adds of a try in the first layer: enough that weights moving from one core's cache to another's count little.
@@ -34,14 +35,14 @@ impl Pace {
         }
     }
 
-    /// All steps, on one thread or `parts`, whatever was faster; returns how many were made. A batch has `work` multiply-adds
+    /// All steps, on this thread or also one for each of `others`, whatever was faster; returns how many were made. A batch has `work` multiply-adds
     /// in the first layer.
     pub fn run(
         &mut self,
         step: Step,
         batches: Batches,
         loss_sums: &mut [f64],
-        parts: usize,
+        others: &mut [Own],
         work: usize,
     ) -> usize {
         let mut made = 0;
@@ -59,7 +60,7 @@ impl Pace {
             let steps = if alone_now {
                 alone(step.from(samples), these, loss_sums)
             } else {
-                together(step.from(samples), these, loss_sums, parts)
+                together(step.from(samples), these, loss_sums, others)
             };
             made += steps;
             if steps < count {

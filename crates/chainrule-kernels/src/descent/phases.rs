@@ -1,8 +1,11 @@
 //! Steps phase by phase, for whoever wants to know where their time goes.
 
-use super::{Batches, Step, first_layer, through_shared, update_rest};
+use super::{Batches, Step, layers, update};
 use crate::dense::PANEL;
+use crate::panel::with_vectors;
 use crate::pool;
+use crate::simd::kernel;
+use std::ops::Range;
 
 /// A part of a step, as [`super::Descent::run_by_phases`] tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +31,9 @@ pub(super) fn run(
     let units = |part| pool::share(step.layers[0].units, PANEL, part, parts);
     for (b, loss_sum) in loss_sums.iter_mut().enumerate() {
         let step = step.of_batch(&batches, b);
-        pool::run(parts, |part| first_layer(None, Some(step), units(part)));
+        pool::run(parts, |part| first_forward(step, units(part)));
         ended(Phase::FirstForward);
-        through_shared(step, parts);
+        through(step);
         *loss_sum = step.loss_sum();
         ended(Phase::Through);
         if !loss_sum.is_finite() {
@@ -38,8 +41,39 @@ pub(super) fn run(
         }
         update_rest(step);
         ended(Phase::RestUpdate);
-        pool::run(parts, |part| first_layer(Some(step), None, units(part)));
+        pool::run(parts, |part| first_update(step, units(part)));
         ended(Phase::FirstUpdate);
     }
     loss_sums.len()
+}
+
+// SAFETY (all): `run` has checked every size; parts have units of their own, whole panels; the rest runs on one thread.
+
+kernel! {
+    fn first_forward<'a>(simd, step: Step<'a>, units: Range<usize>) {
+        with_vectors!(S, V, { unsafe { layers::first_forward::<S, V>(simd, &step, units) } });
+    }
+}
+
+kernel! {
+    fn through<'a>(simd, step: Step<'a>) {
+        with_vectors!(S, V, { unsafe { layers::through::<S, V>(simd, &step) } });
+    }
+}
+
+kernel! {
+    fn update_rest<'a>(simd, step: Step<'a>) {
+        with_vectors!(S, V, {
+            unsafe {
+                update::first_shared_bias::<S, V>(simd, &step);
+                update::update_rest::<S, V>(simd, &step);
+            }
+        });
+    }
+}
+
+kernel! {
+    fn first_update<'a>(simd, step: Step<'a>, units: Range<usize>) {
+        with_vectors!(S, V, { unsafe { update::first_update::<S, V>(simd, &step, units) } });
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! Pointers and rows as in [`super::layers`].
 
-use super::Step;
-use super::layers::{load, row, store};
+use super::layers::{a_row, delta_row, load, store};
+use super::{Layer, Step};
 use crate::dense::PANEL;
 use crate::panel::Panel;
 use crate::simd::mul_add;
@@ -11,7 +11,7 @@ use crate::sparse::{self, add_to_rows, scaled};
 use pulp::Simd;
 use std::ops::Range;
 
-/// w -= rate x^T delta for `units` of the first layer, sample by sample over its nonzero inputs; its biases, too.
+/// w -= rate x^T delta for `units` of the first layer, sample by sample over its nonzero inputs; their biases, too.
 ///
 /// # Safety
 /// The buffers are as `run` has checked, and no other thread uses these units.
@@ -34,7 +34,7 @@ pub(super) unsafe fn first_update<S: Simd, const V: usize>(simd: S, step: &Step,
                         }
                     }
                     for (s, &sample) in step.samples.iter().enumerate() {
-                        let delta = step.delta.get().add(row(step, 0, s) + left);
+                        let delta = delta_row(step, 0, s).add(left);
                         let by = scaled::<S, V>(simd, -step.rate, load(simd, delta));
                         if two {
                             let right = scaled::<S, V>(simd, -step.rate, load(simd, delta.add(PANEL)));
@@ -47,20 +47,31 @@ pub(super) unsafe fn first_update<S: Simd, const V: usize>(simd: S, step: &Step,
             },
         );
     }
-    // A shared bias is everybody's: another thread may already read it for the next batch. See [`update_rest`].
-    if !shares_bias(step, 0) {
+    if !shares_bias(layer) {
         // SAFETY: as above.
         unsafe { update_bias::<S, V>(simd, step, 0, units) };
     }
 }
 
-/// Whether the units of layer `l` have one bias in common.
+/// A bias that all units of the first layer share: each thread has its own.
+///
+/// # Safety
+/// The buffers are as `run` has checked, and no other thread uses this bias.
 #[inline(always)]
-fn shares_bias(step: &Step, l: usize) -> bool {
-    step.layers[l].bias.len() == 1 && step.layers[l].units > 1
+pub(super) unsafe fn first_shared_bias<S: Simd, const V: usize>(simd: S, step: &Step) {
+    if shares_bias(&step.layers[0]) {
+        // SAFETY: the caller's promise.
+        unsafe { update_bias::<S, V>(simd, step, 0, 0..step.layers[0].units) };
+    }
 }
 
-/// b -= rate * the sum of delta over the batch, for `units` of layer `l` (all of them, if they share a bias): BP3.
+/// Whether the units have one bias in common.
+#[inline(always)]
+fn shares_bias(layer: &Layer) -> bool {
+    layer.bias.len() == 1 && layer.units > 1
+}
+
+/// b -= rate * the sum of delta over the batch, for `units` of layer `l`, or of all for a bias that they share: BP3.
 ///
 /// # Safety
 /// No other thread uses these units.
@@ -73,22 +84,23 @@ unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, u
     }
     // SAFETY: rows of delta(l) and the biases, as `run` has checked.
     unsafe {
-        if shares_bias(step, l) {
-            let of_row = |s| std::slice::from_raw_parts(step.delta.get().add(row(step, l, s)), layer.units);
+        if shares_bias(layer) {
+            let of_row = |s| std::slice::from_raw_parts(delta_row(step, l, s), layer.units);
             let sum: f32 = (0..n).flat_map(of_row).sum();
-            *step.params.get().add(layer.bias.start) -= step.rate * sum;
+            *step.rest.get().add(layer.bias.start) -= step.rate * sum;
             return;
         }
+        let params = if l == 0 { step.params } else { step.rest };
         for left in units.step_by(PANEL) {
             let mut sums: Panel<S, V> = [simd.splat_f32s(0.0); V];
             for s in 0..n {
-                let delta: Panel<S, V> = load(simd, step.delta.get().add(row(step, l, s) + left));
+                let delta: Panel<S, V> = load(simd, delta_row(step, l, s).add(left));
                 for (sum, delta) in sums.iter_mut().zip(delta) {
                     *sum = simd.add_f32s(*sum, delta);
                 }
             }
             // Biases are padded like rows, and delta is 0 there.
-            let at = step.params.get().add(layer.bias.start + left);
+            let at = params.get().add(layer.bias.start + left);
             let mut bias: Panel<S, V> = load(simd, at);
             for (b, sum) in bias.iter_mut().zip(sums) {
                 *b = mul_add(simd, simd.splat_f32s(-step.rate), sum, *b);
@@ -98,24 +110,20 @@ unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, u
     }
 }
 
-/// The update of all layers but the first: W, W by outputs, b; of the first layer a shared bias.
+/// The update of all layers but the first: W, W by outputs, b.
 ///
 /// # Safety
-/// The buffers are as `run` has checked, and no other thread runs.
+/// The buffers are as `run` has checked; nobody writes a of the first layer, no other thread uses the others.
 #[inline(always)]
 pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) {
-    if shares_bias(step, 0) {
-        // SAFETY: the caller's promise.
-        unsafe { update_bias::<S, V>(simd, step, 0, 0..step.layers[0].units) };
-    }
     for l in 1..step.layers.len() {
         let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
         // SAFETY: rows of a(l-1) and delta(l), W and W by outputs, as `run` has checked.
         unsafe {
             if layer.train_weights {
-                let x = (step.a.get().add(step.at[l - 1]).cast_const(), below.width());
-                let delta = (step.delta.get().add(step.at[l]).cast_const(), layer.width());
-                let w = step.params.get().add(layer.weight);
+                let x = (a_row(step, l - 1, 0).cast_const(), below.width());
+                let delta = (delta_row(step, l, 0).cast_const(), layer.width());
+                let w = step.rest.get().add(layer.weight);
                 update::<S, V>(simd, step, (layer.inputs, layer.units), x, delta, w);
                 let turned = step.turned.get().add(step.turned_at[l]);
                 update::<S, V>(simd, step, (layer.units, layer.inputs), delta, x, turned);

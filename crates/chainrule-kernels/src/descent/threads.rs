@@ -1,0 +1,137 @@
+//! All steps, on one thread or several.
+//!
+//! ```text
+//!  thread 0:  forward of its units -- arrive -- last step's update of its other layers -- wait -- other layers, there and back -- update of its units
+//!  thread 1:  forward of its units -- arrive -- last step's update of its other layers -- wait -- other layers, there and back -- update of its units
+//! ```
+
+use super::{Batches, Step, layers, update};
+use crate::dense::PANEL;
+use crate::meeting::{self, Meeting};
+use crate::memory::Aligned;
+use crate::panel::with_vectors;
+use crate::pool::{self, Shared};
+use crate::simd::kernel;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a thread has of its own.
+#[derive(Debug)]
+pub(super) struct Own {
+    /// a of each layer but the first, and delta of each, `(capacity, width)`.
+    pub a: Aligned<f32>,
+    pub delta: Aligned<f32>,
+    /// z of the output layer, `(capacity, width)`.
+    pub z: Aligned<f32>,
+    /// W of all layers but the first by outputs, `(m, k)` in panels of 16 inputs.
+    pub turned: Aligned<f32>,
+    /// Loss of each sample of a batch; NaN if one of its deltas is not finite.
+    pub losses: Vec<f32>,
+    /// All parameters, of which it uses what does not belong to single units of the first layer; none of the first thread, which
+    /// uses the originals.
+    pub params: Aligned<f32>,
+}
+
+impl<'a> Step<'a> {
+    /// The step as another thread makes it, with copies of all parameters but those of the first layer's units.
+    ///
+    /// # Safety
+    /// Nobody writes the originals meanwhile; nobody else uses `own` until the last of its steps has been made.
+    unsafe fn of_thread(self, own: &mut Own) -> Self {
+        for (l, layer) in self.layers.iter().enumerate() {
+            let weights = layer.weight..layer.weight + layer.inputs * layer.width();
+            for range in [weights, layer.bias.clone()].into_iter().skip(usize::from(l == 0)) {
+                // SAFETY: `Descent::run` has found all parameters to lie within the originals.
+                let originals =
+                    unsafe { std::slice::from_raw_parts(self.rest.get().add(range.start), range.len()) };
+                own.params[range].copy_from_slice(originals);
+            }
+        }
+        let len = own.turned.len();
+        // SAFETY: every thread's has the same length.
+        own.turned.copy_from_slice(unsafe { std::slice::from_raw_parts(self.turned.get(), len) });
+        Self {
+            rest: Shared::new(&mut own.params),
+            a: Shared::new(&mut own.a),
+            delta: Shared::new(&mut own.delta),
+            z: Shared::new(&mut own.z),
+            turned: Shared::new(&mut own.turned),
+            losses: Shared::new(&mut own.losses),
+            answers: None,
+            ..self
+        }
+    }
+}
+
+/// All steps on this thread; returns how many were made.
+pub(super) fn alone(step: Step, batches: Batches, loss_sums: &mut [f64]) -> usize {
+    steps(step, batches, Some(loss_sums), 0..step.layers[0].units, None)
+}
+
+/// All steps on this thread and one for each of `others`, or on this one alone if the others cannot be had.
+pub(super) fn together(step: Step, batches: Batches, loss_sums: &mut [f64], others: &mut [Own]) -> usize {
+    let parts = 1 + others.len();
+    let (sums, others) = ((Shared::new(loss_sums), loss_sums.len()), Shared::new(others));
+    let made = AtomicUsize::new(0);
+    let all = meeting::together(parts, |part, meeting| {
+        let units = pool::share(step.layers[0].units, PANEL, part, parts);
+        let meeting = Some((meeting, part));
+        if part == 0 {
+            // SAFETY: this part alone uses them.
+            let sums = unsafe { std::slice::from_raw_parts_mut(sums.0.get(), sums.1) };
+            made.store(steps(step, batches, Some(sums), units, meeting), Ordering::Relaxed);
+        } else {
+            // SAFETY: part 0 does not change the originals before this part has arrived for the first time. Each part has
+            // buffers of its own.
+            let step = unsafe { step.of_thread(&mut *others.get().add(part - 1)) };
+            steps(step, batches, None, units, meeting);
+        }
+    });
+    if all { made.into_inner() } else { alone(step, batches, loss_sums) }
+}
+
+kernel! {
+    /// All steps as one thread makes them, which owns `units` of the first layer, and meets the others as part number so and so.
+    fn steps<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: Option<&'a mut [f64]>, units: Range<usize>, meeting: Option<(&'a Meeting, usize)>) -> usize {
+        let mut loss_sums = loss_sums;
+        with_vectors!(S, V, {
+            let count = batches.rates.len();
+            for b in 0..count {
+                let now = step.of_batch(&batches, b);
+                // SAFETY (all): `run` has checked every size. Threads write the a of their own units only, and wait for those of
+                // the others before reading them; by the time that a buffer of a is written again, the step between has
+                // been waited for, by which everybody was done with it. All else is this thread's.
+                unsafe {
+                    layers::first_forward::<S, V>(simd, &now, units.clone());
+                    if let Some((meeting, part)) = meeting {
+                        meeting.arrive(part, b + 1);
+                    }
+                    if b > 0 {
+                        update::update_rest::<S, V>(simd, &step.of_batch(&batches, b - 1));
+                    }
+                    if let Some((meeting, part)) = meeting {
+                        meeting.wait(part, b + 1);
+                    }
+                    layers::through::<S, V>(simd, &now);
+                }
+                let loss_sum = now.loss_sum();
+                if let Some(sums) = &mut loss_sums {
+                    sums[b] = loss_sum;
+                }
+                if !loss_sum.is_finite() {
+                    return b;
+                }
+                // SAFETY: as above.
+                unsafe {
+                    update::first_update::<S, V>(simd, &now, units.clone());
+                    update::first_shared_bias::<S, V>(simd, &now);
+                }
+            }
+            if count > 0 {
+                // SAFETY: as above.
+                unsafe { update::update_rest::<S, V>(simd, &step.of_batch(&batches, count - 1)) };
+            }
+            count
+        })
+    }
+}

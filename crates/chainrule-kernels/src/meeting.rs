@@ -1,0 +1,178 @@
+//! Parts of a call that run at the same time and meet on the way.
+//!
+//! [`crate::pool::run`] hands work over and back: two transfers between cores, during which one of them waits. Parts that meet
+//! only tell each other how far they are: one transfer, in both directions at once, during which each can do what needs no
+//! other.
+//!
+//! ```text
+//! part 0:  … compute -- arrive(n) -- something of its own -- wait(n) -- read what the others wrote before they arrived …
+//! part 1:  … compute -- arrive(n) -- something of its own -- wait(n) -- …
+//! ```
+
+use crate::pool::{self, MAX_PARTS};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long part 0 waits for the others to begin: longer than it takes to wake a helper.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// How often a part looks for the others before it lets somebody else use its core.
+const SPINS: u32 = 1 << 13;
+
+/// Whether the parts have gathered: not yet, or yes, or somebody did not come.
+const OPEN: u32 = 0;
+const MET: u32 = 1;
+const CALLED_OFF: u32 = 2;
+
+/// How far each part is.
+pub(crate) struct Meeting {
+    parts: usize,
+    state: AtomicU32,
+    here: AtomicUsize,
+    /// A part panicked: nobody must wait for it.
+    broken: AtomicBool,
+    arrived: [Arrived; MAX_PARTS],
+}
+
+/// How many times a part has arrived; in cache lines of its own, which processors fetch in pairs.
+#[repr(align(128))]
+struct Arrived(AtomicUsize);
+
+impl Meeting {
+    fn of(parts: usize) -> Self {
+        Self {
+            parts,
+            state: AtomicU32::new(OPEN),
+            here: AtomicUsize::new(1),
+            broken: AtomicBool::new(false),
+            arrived: [const { Arrived(AtomicUsize::new(0)) }; MAX_PARTS],
+        }
+    }
+
+    /// Whether all parts run now.
+    fn gather(&self, part: usize) -> bool {
+        if part > 0 {
+            self.here.fetch_add(1, Ordering::Relaxed);
+            while self.state.load(Ordering::Acquire) == OPEN {
+                std::hint::spin_loop();
+            }
+        } else {
+            let start = Instant::now();
+            while self.here.load(Ordering::Relaxed) < self.parts && start.elapsed() < PATIENCE {
+                std::hint::spin_loop();
+            }
+            let all = self.here.load(Ordering::Relaxed) == self.parts;
+            self.state.store(if all { MET } else { CALLED_OFF }, Ordering::Release);
+        }
+        self.state.load(Ordering::Relaxed) == MET
+    }
+
+    /// Tells the others that `part` has arrived for the `time`th time: what it wrote before may be read by who waits for it.
+    #[inline(always)]
+    pub fn arrive(&self, part: usize, time: usize) {
+        self.arrived[part].0.store(time, Ordering::Release);
+    }
+
+    /// Waits until all have arrived for the `time`th time.
+    ///
+    /// # Panics
+    /// If another part has.
+    #[inline(always)]
+    pub fn wait(&self, part: usize, time: usize) {
+        for other in (0..self.parts).filter(|&other| other != part) {
+            let mut spins = 0;
+            while self.arrived[other].0.load(Ordering::Acquire) < time {
+                spins += 1;
+                if spins < SPINS {
+                    std::hint::spin_loop();
+                } else {
+                    self.rest();
+                }
+            }
+        }
+    }
+
+    /// Lets somebody else use this core, perhaps the part that is waited for.
+    #[cold]
+    fn rest(&self) {
+        assert!(!self.broken.load(Ordering::Relaxed), "another part of a kernel panicked");
+        std::thread::yield_now();
+    }
+}
+
+/// Tells the others if its part panics.
+struct Leaves<'a>(&'a Meeting);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Calls `work` once for each part `0..parts`, all at the same time, with what they meet by. Returns false, having called
+/// nothing, if there are not as many threads to be had at the moment.
+///
+/// # Panics
+/// If `work` does, or if there are more than [`MAX_PARTS`] parts.
+pub(crate) fn together(parts: usize, work: impl Fn(usize, &Meeting) + Sync) -> bool {
+    let meeting = Meeting::of(parts);
+    pool::run(parts, |part| {
+        if meeting.gather(part) {
+            let _leaves = Leaves(&meeting);
+            work(part, &meeting);
+        }
+    });
+    meeting.state.into_inner() == MET
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    #[test]
+    fn what_was_written_before_arriving_is_seen_after_waiting() {
+        let parts = pool::available_threads().min(2);
+        let numbers = [const { AtomicU64::new(0) }; 2];
+        let mut met = false;
+        for _ in 0..100 {
+            met |= together(parts, |part, meeting| {
+                for time in 1..200 {
+                    // Two numbers in turn: one is written while the other may still be read.
+                    numbers[part].store(time as u64, Ordering::Relaxed);
+                    meeting.arrive(part, 2 * time - 1);
+                    meeting.wait(part, 2 * time - 1);
+                    assert!(numbers[..parts].iter().all(|n| n.load(Ordering::Relaxed) == time as u64));
+                    meeting.arrive(part, 2 * time);
+                    meeting.wait(part, 2 * time);
+                }
+            });
+        }
+        assert!(met, "never gathered in 100 calls");
+    }
+
+    #[test]
+    fn a_part_that_panics_is_not_waited_for() {
+        let parts = pool::available_threads().min(2);
+        for _ in 0..100 {
+            let result = std::panic::catch_unwind(|| {
+                together(parts, |part, meeting| {
+                    assert!(part + 1 < parts, "on purpose");
+                    meeting.arrive(part, 1);
+                    meeting.wait(part, 1);
+                })
+            });
+            assert!(result.is_err() || result.is_ok_and(|met| !met));
+        }
+    }
+
+    #[test]
+    fn nothing_is_called_where_not_all_can_run() {
+        // Parts of a call have no helpers of their own.
+        pool::run(2, |_| {
+            assert!(!together(2, |_, _| panic!("called")));
+        });
+    }
+}
