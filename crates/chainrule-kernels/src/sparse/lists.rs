@@ -159,17 +159,21 @@ impl SparseRows {
     pub(crate) fn each_in_four(&self, sample: usize, each: impl FnMut(usize, usize, f32)) {
         let list = self.list(sample);
         let columns = &self.columns[list.clone()];
+        // SAFETY (all): there are as many values as columns.
         match &self.values {
-            // SAFETY (both): there are as many values as columns.
             Values::Bytes(values, table) => {
                 let values = &values[list];
-                in_four(columns, |at| table[usize::from(unsafe { *values.get_unchecked(at) })], each);
+                let four = |at| unsafe { values.as_ptr().add(at).cast::<u32>().read_unaligned() };
+                let byte = |at| unsafe { *values.get_unchecked(at) };
+                let of_four = |four: u32, place| table[usize::from((four >> in_memory(place, 8, 24)) as u8)];
+                in_four(columns, four, of_four, |at| table[usize::from(byte(at))], each);
             }
             Values::Reals(values) => {
                 let values = &values[list];
-                in_four(columns, |at| unsafe { *values.get_unchecked(at) }, each);
+                let value = |at| unsafe { *values.get_unchecked(at) };
+                in_four(columns, |at| at, |at, place| value(at + place), value, each);
             }
-            Values::Same(value) => in_four(columns, |_| *value, each),
+            Values::Same(value) => in_four(columns, |_| (), |(), _| *value, |_| *value, each),
         }
     }
 
@@ -207,19 +211,37 @@ fn all_the_same<V: Copy + PartialEq>(values: &[V], number: impl Fn(V) -> f32) ->
     (power_of_two && rest.iter().all(|&value| value == first)).then_some(number)
 }
 
+/// By how much a word of several numbers, of `bits` each, the last one `most` bits from the first, is shifted to get the number
+/// that lies at `place` in memory.
 #[inline(always)]
-fn in_four(columns: &[u16], value: impl Fn(usize) -> f32, mut each: impl FnMut(usize, usize, f32)) {
+fn in_memory(place: usize, bits: usize, most: usize) -> usize {
+    if cfg!(target_endian = "little") { place * bits } else { most - place * bits }
+}
+
+/// Calls `each` with the place among four, the number and the value of every one of a list. `values` reads the values of four,
+/// of which `of_four` takes one, `value` a single one.
+///
+/// Four columns, and the bytes of four values, are one load each, taken apart by shifts: loads are what these loops wait for.
+#[inline(always)]
+fn in_four<F: Copy>(
+    columns: &[u16],
+    values: impl Fn(usize) -> F,
+    of_four: impl Fn(F, usize) -> f32,
+    value: impl Fn(usize) -> f32,
+    mut each: impl FnMut(usize, usize, f32),
+) {
     let mut at = 0;
-    // SAFETY: `at` and the three numbers after it lie within the list. The columns are read as volatile so that they stay
-    // single numbers: gathered in a vector, each would have to be taken out again to serve as an address.
     while at + 4 <= columns.len() {
-        for chain in 0..4 {
-            let column = unsafe { columns.as_ptr().add(at + chain).read_volatile() };
-            each(chain, usize::from(column), value(at + chain));
+        // SAFETY: `at` and the three numbers after it lie within the list.
+        let four = unsafe { columns.as_ptr().add(at).cast::<u64>().read_unaligned() };
+        let values = values(at);
+        for place in 0..4 {
+            let column = (four >> in_memory(place, 16, 48)) as u16;
+            each(place, usize::from(column), of_four(values, place));
         }
         at += 4;
     }
-    for (chain, at) in (at..columns.len()).enumerate() {
-        each(chain, usize::from(columns[at]), value(at));
+    for (place, at) in (at..columns.len()).enumerate() {
+        each(place, usize::from(columns[at]), value(at));
     }
 }
