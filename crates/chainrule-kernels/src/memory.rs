@@ -4,19 +4,26 @@ use crate::Real;
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line, and of the longest vector.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Asks for a slice to be brought into the first cache level. Only a hint.
 #[inline(always)]
-pub(crate) fn prefetch<V>(values: &[V]) {
+pub(crate) fn prefetch<T>(values: &[T]) {
+    prefetch_lines(values.as_ptr(), size_of_val(values).div_ceil(LINE));
+}
+
+/// Asks for what lies at `start`, and in the next `lines - 1` cache lines, to be brought into the first cache level. Only a hint:
+/// it may point anywhere.
+#[inline(always)]
+pub(crate) fn prefetch_lines<T>(start: *const T, lines: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..size_of_val(values)).step_by(LINE) {
+    for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: every x86-64 CPU has the instruction, and it reads nothing that the program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast::<i8>().wrapping_add(line)) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.cast::<i8>().wrapping_add(line * LINE)) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = (start, lines);
 }
 
 /// Bytes of a huge page.

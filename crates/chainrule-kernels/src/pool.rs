@@ -189,7 +189,9 @@ fn spin_until(spins: u32, done: impl Fn() -> bool) -> bool {
 /// # Panics
 /// If `work` does, or if there are more than [`MAX_PARTS`] parts.
 pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
-    call(parts, false, work);
+    if !call(parts, false, &work) {
+        (0..parts).for_each(work);
+    }
 }
 
 /// As [`run`], for parts of some microseconds: a single such call is not worth waking a helper, a stream of them is.
@@ -197,20 +199,30 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
 /// # Panics
 /// As [`run`].
 pub fn run_short(parts: usize, work: impl Fn(usize) + Sync) {
-    call(parts, true, work);
+    if !call(parts, true, &work) {
+        (0..parts).for_each(work);
+    }
 }
 
-fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
+/// As [`run`], but returns false, having called nothing, if there are no helpers to be had.
+///
+/// # Panics
+/// As [`run`].
+pub(crate) fn run_with_helpers(parts: usize, work: impl Fn(usize) + Sync) -> bool {
+    call(parts, false, &work)
+}
+
+/// Returns false, having called nothing, where one thread should do all.
+fn call(parts: usize, short: bool, work: &(impl Fn(usize) + Sync)) -> bool {
     assert!(parts <= MAX_PARTS, "{parts} parts, at most {MAX_PARTS}");
-    let alone = || (0..parts).for_each(&work);
     if parts <= 1 || IN_POOL.get() {
-        return alone();
+        return false;
     }
     let pool = pool();
     if pool.helpers == 0 {
-        return alone();
+        return false;
     }
-    let Ok(mut caller) = pool.busy.try_lock() else { return alone() };
+    let Ok(mut caller) = pool.busy.try_lock() else { return false };
     let start = Instant::now();
     let asleep = pool.sleeping.load(Ordering::Relaxed) > 0;
     let mut rests = caller.alone_until.is_some_and(|until| start < until);
@@ -219,10 +231,9 @@ fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
         rests |= before.is_none_or(|before| start - before > STREAM);
     }
     if rests {
-        drop(caller); // a panic would poison it, and no later call get the helpers
-        return alone();
+        return false;
     }
-    let erased: *const (dyn Fn(usize) + Sync + '_) = &raw const work;
+    let erased: *const (dyn Fn(usize) + Sync + '_) = work;
     // SAFETY: only the lifetime changes. The pointer is used between here and the end of the wait below, where `work`
     // is alive: every use lies in a part that is not yet finished.
     let erased: Work = unsafe { std::mem::transmute(erased) };
@@ -253,9 +264,10 @@ fn call(parts: usize, short: bool, work: impl Fn(usize) + Sync) {
     }
     IN_POOL.set(false);
     if pool.panicked.swap(false, Ordering::Relaxed) {
-        drop(caller); // as above
+        drop(caller); // a panic would poison it, and no later call get the helpers
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
+    true
 }
 
 /// Calls `work` once for each of `jobs`, each on whatever thread is free.

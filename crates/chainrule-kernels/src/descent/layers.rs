@@ -11,11 +11,27 @@ use crate::sparse::{self, sum_rows};
 use pulp::Simd;
 use std::ops::Range;
 
-/// Samples that go through a small layer together: as many chains of multiply-adds overlap.
-const TOGETHER: usize = 4;
+/// Samples that go through a small layer together: as many chains of multiply-adds overlap. Threads take whole groups, so
+/// that a sample is summed in the same way whatever their number.
+pub(super) const TOGETHER: usize = 4;
 
 /// How many samples ahead lists are asked for: enough for memory to answer, few enough to stay in the first cache level.
 const AHEAD: usize = 3;
+
+/// And where they lie, and targets: one line each.
+const FAR_AHEAD: usize = 4 * AHEAD;
+
+/// Asks for what samples after number `s` of the batch need.
+#[inline(always)]
+pub(super) fn look_ahead(step: &Step, s: usize) {
+    if let Some(&later) = step.upcoming.get(s + AHEAD) {
+        step.rows.prefetch(later);
+    }
+    if let Some(&later) = step.upcoming.get(s + FAR_AHEAD) {
+        step.rows.prefetch_place(later);
+        step.targets.prefetch(later, step.layers[step.layers.len() - 1].units);
+    }
+}
 
 /// Row `s` of a batch among layer `l`'s rows of a.
 ///
@@ -95,10 +111,8 @@ pub(super) unsafe fn first_forward<S: Simd, const V: usize>(simd: S, step: &Step
                 let right = if two { left + PANEL } else { left };
                 let bias: [Panel<S, V>; 2] = [biases(simd, step, 0, left), biases(simd, step, 0, right)];
                 for (s, &sample) in step.samples.iter().enumerate() {
-                    if left == first
-                        && let Some(&later) = step.upcoming.get(s + AHEAD)
-                    {
-                        step.rows.prefetch(later);
+                    if left == first {
+                        look_ahead(step, s);
                     }
                     if two {
                         let [z, z_right] = sum_rows(simd, step.rows, sample, w, bias);
@@ -149,14 +163,14 @@ unsafe fn write_activations<S: Simd, const V: usize>(
     }
 }
 
-/// The rest of the way through the network and back.
+/// The rest of the way through the network and back, for `samples` of the batch.
 ///
 /// # Safety
-/// The buffers are as `run` has checked; nobody writes a of the first layer, no other thread uses the others.
+/// The buffers are as `run` has checked; nobody writes a of the first layer, no other thread uses these samples' other rows.
 #[inline(always)]
-pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step) {
+pub(super) unsafe fn through<S: Simd, const V: usize>(simd: S, step: &Step, samples: Range<usize>) {
     let last = step.layers.len() - 1;
-    let (mut s, end) = (0, step.samples.len());
+    let (mut s, end) = (samples.start, samples.end);
     while s < end {
         let group = [TOGETHER, 2, 1].into_iter().find(|&group| group <= end - s).unwrap_or(1);
         // SAFETY: samples s .. s + group of the batch.

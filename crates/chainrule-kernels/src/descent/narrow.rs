@@ -1,7 +1,7 @@
 //! Steps of one sample on networks none of whose layers is wider than a panel: here time is latency and bookkeeping, so a
 //! step is written out from end to end. The sums are those of [`super::layers`]; an update multiplies by the rate first.
 
-use super::layers::{a_row, delta_row, load, store, sum};
+use super::layers::{a_row, delta_row, load, look_ahead, store, sum};
 use super::{Batches, Layer, Phase, Step, output};
 use crate::dense::PANEL;
 use crate::panel::{Panel, with_vectors};
@@ -29,9 +29,6 @@ struct Place {
     a: *mut f32,
     delta: *mut f32,
 }
-
-/// How many samples ahead lists are asked for.
-const AHEAD: usize = 4;
 
 /// All steps, on this thread; returns how many were made. Tells `ended`, if it is given, of the end of every phase.
 pub(super) fn run(
@@ -81,9 +78,7 @@ fn steps<S: Simd, const V: usize>(
         })
         .collect();
     for (b, (&sample, loss_sum)) in batches.samples.iter().zip(loss_sums.iter_mut()).enumerate() {
-        if let Some(&later) = batches.samples.get(b + AHEAD) {
-            step.rows.prefetch(later);
-        }
+        look_ahead(&step, b); // `upcoming` are all samples
         unsafe {
             let [mut z] = sum_rows(simd, step.rows, sample, places[0].w, [load(simd, places[0].bias)]);
             activate::<S, V>(simd, &layers[0], z, places[0].a);

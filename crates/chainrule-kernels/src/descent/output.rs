@@ -2,6 +2,7 @@
 
 use super::Step;
 use crate::activation::{self, Nonlinearity};
+use crate::memory::prefetch_lines;
 use crate::simd::mul_add;
 use pulp::Simd;
 
@@ -34,6 +35,15 @@ impl Targets<'_> {
         match self {
             Self::Labels(labels) => labels.get(sample).is_some_and(|&label| (label as usize) < outputs),
             Self::Values(values) => values.len() >= (sample + 1) * outputs,
+        }
+    }
+
+    /// Asks for the target of `sample`, of `outputs` numbers, to be brought near.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, sample: usize, outputs: usize) {
+        match self {
+            Self::Labels(labels) => prefetch_lines(&raw const labels[sample], 1),
+            Self::Values(values) => prefetch_lines(&raw const values[sample * outputs], 1),
         }
     }
 

@@ -57,7 +57,7 @@ kernel! {
 
 kernel! {
     fn through<'a>(simd, step: Step<'a>) {
-        with_vectors!(S, V, { unsafe { layers::through::<S, V>(simd, &step) } });
+        with_vectors!(S, V, { unsafe { layers::through::<S, V>(simd, &step, 0..step.samples.len()) } });
     }
 }
 

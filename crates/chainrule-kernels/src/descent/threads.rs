@@ -1,9 +1,11 @@
 //! All steps, on one thread or several.
 //!
 //! ```text
-//!  thread 0:  forward of its units -- arrive -- last step's update of its other layers -- wait -- other layers, there and back -- update of its units
-//!  thread 1:  forward of its units -- arrive -- last step's update of its other layers -- wait -- other layers, there and back -- update of its units
+//!  each:  forward of its units -- meet -- other layers, there and back -- update of its units, and of its other layers
 //! ```
+//!
+//! Batches of many samples share the way through the other layers, too, and meet after it once more; each thread then still
+//! updates all of those layers for itself.
 
 use super::{Batches, Step, layers, update};
 use crate::dense::PANEL;
@@ -12,7 +14,6 @@ use crate::memory::Aligned;
 use crate::panel::with_vectors;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What a thread has of its own.
@@ -32,12 +33,16 @@ pub(super) struct Own {
     pub params: Aligned<f32>,
 }
 
+/// Samples of a batch from which threads share the way through the other layers (measured).
+const SHARED_FROM: usize = 32;
+
 impl<'a> Step<'a> {
-    /// The step as another thread makes it, with copies of all parameters but those of the first layer's units.
+    /// The step as another thread makes it, with copies of all parameters but those of the first layer's units, and, unless the way
+    /// through the other layers is shared, buffers of its own.
     ///
     /// # Safety
     /// Nobody writes the originals meanwhile; nobody else uses `own` until the last of its steps has been made.
-    unsafe fn of_thread(self, own: &mut Own) -> Self {
+    unsafe fn of_thread(mut self, own: &mut Own, shared: bool) -> Self {
         for (l, layer) in self.layers.iter().enumerate() {
             let weights = layer.weight..layer.weight + layer.inputs * layer.width();
             for range in [weights, layer.bias.clone()].into_iter().skip(usize::from(l == 0)) {
@@ -50,69 +55,77 @@ impl<'a> Step<'a> {
         let len = own.turned.len();
         // SAFETY: every thread's has the same length.
         own.turned.copy_from_slice(unsafe { std::slice::from_raw_parts(self.turned.get(), len) });
-        Self {
-            rest: Shared::new(&mut own.params),
-            a: Shared::new(&mut own.a),
-            delta: Shared::new(&mut own.delta),
-            z: Shared::new(&mut own.z),
-            turned: Shared::new(&mut own.turned),
-            losses: Shared::new(&mut own.losses),
-            answers: None,
-            ..self
+        self.answers = self.answers.filter(|_| shared);
+        if !shared {
+            self.a = Shared::new(&mut own.a);
+            self.delta = Shared::new(&mut own.delta);
+            self.z = Shared::new(&mut own.z);
+            self.losses = Shared::new(&mut own.losses);
         }
+        Self { rest: Shared::new(&mut own.params), turned: Shared::new(&mut own.turned), ..self }
     }
 }
 
 /// All steps on this thread; returns how many were made.
 pub(super) fn alone(step: Step, batches: Batches, loss_sums: &mut [f64]) -> usize {
-    steps(step, batches, Some(loss_sums), 0..step.layers[0].units, None)
+    steps(step, batches, Some(loss_sums), None, false)
 }
 
 /// All steps on this thread and one for each of `others`, or on this one alone if the others cannot be had.
 pub(super) fn together(step: Step, batches: Batches, loss_sums: &mut [f64], others: &mut [Own]) -> usize {
-    let parts = 1 + others.len();
-    let (sums, others) = ((Shared::new(loss_sums), loss_sums.len()), Shared::new(others));
+    let shared = batches.batch_size >= SHARED_FROM;
+    let (sums, others) = ((Shared::new(loss_sums), loss_sums.len()), (Shared::new(others), others.len()));
     let made = AtomicUsize::new(0);
-    let all = meeting::together(parts, |part, meeting| {
-        let units = pool::share(step.layers[0].units, PANEL, part, parts);
+    let all = meeting::together(1 + others.1, |part, meeting| {
         let meeting = Some((meeting, part));
         if part == 0 {
             // SAFETY: this part alone uses them.
             let sums = unsafe { std::slice::from_raw_parts_mut(sums.0.get(), sums.1) };
-            made.store(steps(step, batches, Some(sums), units, meeting), Ordering::Relaxed);
+            made.store(steps(step, batches, Some(sums), meeting, shared), Ordering::Relaxed);
         } else {
             // SAFETY: part 0 does not change the originals before this part has arrived for the first time. Each part has
             // buffers of its own.
-            let step = unsafe { step.of_thread(&mut *others.get().add(part - 1)) };
-            steps(step, batches, None, units, meeting);
+            let step = unsafe { step.of_thread(&mut *others.0.get().add(part - 1), shared) };
+            steps(step, batches, None, meeting, shared);
         }
     });
     if all { made.into_inner() } else { alone(step, batches, loss_sums) }
 }
 
 kernel! {
-    /// All steps as one thread makes them, which owns `units` of the first layer, and meets the others as part number so and so.
-    fn steps<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: Option<&'a mut [f64]>, units: Range<usize>, meeting: Option<(&'a Meeting, usize)>) -> usize {
-        let mut loss_sums = loss_sums;
+    /// All steps as one thread makes them, the only one or that which meets others as part number so and so; `shared`: each goes
+    /// through the other layers with a share of the samples.
+    fn steps<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: Option<&'a mut [f64]>, meeting: Option<(&'a Meeting, usize)>, shared: bool) -> usize {
+        let (mut loss_sums, mut met) = (loss_sums, 0);
+        let (part, parts) = meeting.map_or((0, 1), |(meeting, part)| (part, meeting.parts()));
+        let units = pool::share(step.layers[0].units, PANEL, part, parts);
         with_vectors!(S, V, {
             let count = batches.rates.len();
             for b in 0..count {
                 let now = step.of_batch(&batches, b);
+                let all = now.samples.len();
+                let samples = if shared { pool::share(all, layers::TOGETHER, part, parts) } else { 0..all };
                 // SAFETY (all): `run` has checked every size. Threads write the a of their own units only, and wait for those of
                 // the others before reading them; by the time that a buffer of a is written again, the step between has
-                // been waited for, by which everybody was done with it. All else is this thread's.
+                // been waited for, by which everybody was done with it. All else is this thread's, or if shared of its samples:
+                // then the others are waited for before it is read, and by the next step's first meeting everybody has read it.
                 unsafe {
                     layers::first_forward::<S, V>(simd, &now, units.clone());
                     if let Some((meeting, part)) = meeting {
-                        meeting.arrive(part, b + 1);
+                        met += 1;
+                        meeting.arrive(part, met);
+                        if b > 0 && !shared {
+                            // Something to do while the news travels.
+                            update::update_rest::<S, V>(simd, &step.of_batch(&batches, b - 1));
+                        }
+                        meeting.wait(part, met);
                     }
-                    if b > 0 {
-                        update::update_rest::<S, V>(simd, &step.of_batch(&batches, b - 1));
+                    layers::through::<S, V>(simd, &now, samples);
+                    if let Some((meeting, part)) = meeting && shared {
+                        met += 1;
+                        meeting.arrive(part, met);
+                        meeting.wait(part, met);
                     }
-                    if let Some((meeting, part)) = meeting {
-                        meeting.wait(part, b + 1);
-                    }
-                    layers::through::<S, V>(simd, &now);
                 }
                 let loss_sum = now.loss_sum();
                 if let Some(sums) = &mut loss_sums {
@@ -125,11 +138,10 @@ kernel! {
                 unsafe {
                     update::first_update::<S, V>(simd, &now, units.clone());
                     update::first_shared_bias::<S, V>(simd, &now);
+                    if meeting.is_none() || shared || b + 1 == count {
+                        update::update_rest::<S, V>(simd, &now);
+                    }
                 }
-            }
-            if count > 0 {
-                // SAFETY: as above.
-                unsafe { update::update_rest::<S, V>(simd, &step.of_batch(&batches, count - 1)) };
             }
             count
         })

@@ -1,6 +1,7 @@
 //! The lists themselves.
 
 use super::{build, compact};
+use crate::memory::{LINE, prefetch_lines};
 use std::ops::Range;
 
 /// Samples as lists of their nonzero inputs, in the order of the inputs.
@@ -183,14 +184,23 @@ impl SparseRows {
         if let Values::Same(value) = self.values { Some(value) } else { None }
     }
 
-    /// Asks for the list of `sample` to be brought near: samples come in random order, which no cache foresees.
+    /// Asks for the place of the list of `sample` to be brought near: samples come in random order, which no cache foresees.
+    #[inline(always)]
+    pub(crate) fn prefetch_place(&self, sample: usize) {
+        prefetch_lines(&raw const self.starts[sample], 1);
+    }
+
+    /// Asks for the list of `sample` to be brought near, whose place should be near already. As many lines as an average list has:
+    /// the length of this one would be one more thing to wait for.
     #[inline(always)]
     pub(crate) fn prefetch(&self, sample: usize) {
-        let list = self.list(sample);
-        crate::memory::prefetch(&self.columns[list.clone()]);
+        let start = self.starts[sample] as usize;
+        let length = self.nonzeros() / self.len().max(1);
+        let lines = |bytes: usize| (length * bytes).div_ceil(LINE) + 1;
+        prefetch_lines(self.columns.as_ptr().wrapping_add(start), lines(2));
         match &self.values {
-            Values::Bytes(values, _) => crate::memory::prefetch(&values[list]),
-            Values::Reals(values) => crate::memory::prefetch(&values[list]),
+            Values::Bytes(values, _) => prefetch_lines(values.as_ptr().wrapping_add(start), lines(1)),
+            Values::Reals(values) => prefetch_lines(values.as_ptr().wrapping_add(start), lines(4)),
             Values::Same(_) => {}
         }
     }
