@@ -83,7 +83,7 @@ pub struct Descent {
     at: Vec<usize>,
     /// Where W of each layer begins in `Own::turned`.
     turned_at: Vec<usize>,
-    /// a of the first layer, `(2, capacity, width)`: of this batch and of the one before, in turn.
+    /// a of the first layer, `(KEPT, capacity, width)`: of this batch and those before, in turn.
     first_a: Aligned<f32>,
     /// One for each thread.
     own: Vec<Own>,
@@ -102,9 +102,9 @@ pub(crate) struct Step<'a> {
     params: Shared<f32>,
     /// All other parameters.
     rest: Shared<f32>,
-    /// a of the first layer: of this batch, and both buffers.
+    /// a of the first layer: of this batch, and of all that are kept.
     first_a: Shared<f32>,
-    both_first_a: Shared<f32>,
+    kept_first_a: Shared<f32>,
     a: Shared<f32>,
     delta: Shared<f32>,
     z: Shared<f32>,
@@ -162,7 +162,7 @@ impl Descent {
             params: Aligned::zeros(if thread == 0 { 0 } else { params }),
         };
         Self {
-            first_a: Aligned::zeros(2 * capacity * layers[0].width()),
+            first_a: Aligned::zeros(KEPT * capacity * layers[0].width()),
             own: (0..most.min(pool::available_threads())).map(own).collect(),
             layers,
             loss,
@@ -240,7 +240,7 @@ impl Descent {
             params: Shared::new(params),
             rest: Shared::new(params),
             first_a: Shared::new(&mut self.first_a),
-            both_first_a: Shared::new(&mut self.first_a),
+            kept_first_a: Shared::new(&mut self.first_a),
             a: Shared::new(&mut own.a),
             delta: Shared::new(&mut own.delta),
             z: Shared::new(&mut own.z),
@@ -279,6 +279,10 @@ impl Descent {
     }
 }
 
+/// Batches whose a of the first layer are kept: while a thread still updates by the last but one, another, which has made the
+/// last step, may already write those of the next.
+const KEPT: usize = 3;
+
 /// Multiply-adds of a batch in the first layer from which a second thread can pay off; whether it does, [`Pace`] finds out.
 const PARALLEL_FROM: usize = 1 << 14;
 
@@ -300,8 +304,8 @@ impl<'a> Step<'a> {
         self = self.from(from);
         self.rate = (batches.rates[b].learning_rate / self.samples.len() as f64) as f32;
         self.keep = batches.rates[b].keep as f32;
-        // SAFETY: there are two of them.
-        self.first_a = unsafe { self.both_first_a.offset(b % 2 * self.capacity * self.layers[0].width()) };
+        // SAFETY: there are so many of them.
+        self.first_a = unsafe { self.kept_first_a.offset(b % KEPT * self.capacity * self.layers[0].width()) };
         self
     }
 

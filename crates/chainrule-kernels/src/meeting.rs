@@ -140,8 +140,9 @@ mod tests {
     #[test]
     fn what_was_written_before_arriving_is_seen_after_waiting() {
         let numbers = [const { AtomicU64::new(0) }; 2];
-        let mut met = false;
-        for _ in 0..100 {
+        let (start, mut met) = (Instant::now(), pool::available_threads() == 1);
+        // Other tests may hold the helpers for a while.
+        while !met && start.elapsed() < Duration::from_secs(60) {
             met |= together(2, |part, meeting| {
                 for time in 1..200 {
                     // Two numbers in turn: one is written while the other may still be read.
@@ -154,7 +155,7 @@ mod tests {
                 }
             });
         }
-        assert!(met || pool::available_threads() == 1, "never gathered in 100 calls");
+        assert!(met, "never gathered");
     }
 
     #[test]

@@ -106,8 +106,8 @@ kernel! {
                 let all = now.samples.len();
                 let samples = if shared { pool::share(all, layers::TOGETHER, part, parts) } else { 0..all };
                 // SAFETY (all): `run` has checked every size. Threads write the a of their own units only, and wait for those of
-                // the others before reading them; by the time that a buffer of a is written again, the step between has
-                // been waited for, by which everybody was done with it. All else is this thread's, or if shared of its samples:
+                // the others before reading them; by the time that a buffer of a is written again, the step before has been
+                // waited for, and with it whoever read that buffer. All else is this thread's, or if shared of its samples:
                 // then the others are waited for before it is read, and by the next step's first meeting everybody has read it.
                 unsafe {
                     layers::first_forward::<S, V>(simd, &now, units.clone());
