@@ -71,7 +71,7 @@ pub fn forward(
 ) {
     let start = if bias.is_empty() { Start::Zero } else { Start::Bias(bias) };
     let finish = Finish::Activate(f.unwrap_or(Nonlinearity::Identity), &mut a[..d.n * d.m]);
-    let (x, w) = (Matrix::Rows(x, d.k), Right::Plain(Matrix::Panels(w, d.k)));
+    let (x, w) = (Matrix::Rows(x, d.k), Matrix::Panels(w, d.k));
     let (sizes, z, lies) = ((d.n, d.k, d.m), &mut z[..d.n * d.m], Lies::Rows(d.m));
     multiply(level(), sizes, x, w, z, lies, start, finish, split(d.n, d.m, threads), threads);
 }
@@ -89,7 +89,7 @@ pub fn input_gradient(
     threads: usize,
 ) {
     let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, &a[..d.n * d.k]));
-    let (delta, w) = (Matrix::Rows(delta, d.m), Right::Transposed(Matrix::Panels(w, d.k)));
+    let (delta, w) = (Matrix::Rows(delta, d.m), Matrix::TurnedPanels(w, d.k));
     let (sizes, dx, lies) = ((d.n, d.m, d.k), &mut dx[..d.n * d.k], Lies::Rows(d.k));
     multiply(level(), sizes, delta, w, dx, lies, Start::Zero, finish, split(d.n, d.k, threads), threads);
 }
@@ -104,7 +104,7 @@ pub fn weight_gradient(d: Dims, x: &[f32], delta: &[f32], into: Into, dw: &mut [
         Into::Gradient => Finish::Store,
         Into::Descent(rate) => Finish::Descend(rate as f32),
     };
-    let (x, delta) = (Matrix::Columns(x, d.k), Right::Plain(Matrix::Rows(delta, d.m)));
+    let (x, delta) = (Matrix::Columns(x, d.k), Matrix::Rows(delta, d.m));
     let (sizes, lies) = ((d.k, d.n, d.m), Lies::Panels(d.k));
     multiply(level(), sizes, x, delta, dw, lies, Start::Zero, finish, split(d.k, d.m, threads), threads);
 }
@@ -114,20 +114,13 @@ fn split(rows: usize, columns: usize, threads: usize) -> Split {
     if columns >= STRIP * threads || columns >= rows { Split::Columns } else { Split::Rows }
 }
 
-/// The right operand of a product.
-#[derive(Clone, Copy)]
-enum Right<'a> {
-    Plain(Matrix<'a>),
-    Transposed(Matrix<'a>),
-}
-
 /// [`product::multiply`] with operands rounded to bf16, by the instructions of `level`, which this CPU has.
 #[allow(clippy::too_many_arguments)] // as there
 fn multiply(
     level: Option<Bf16Level>,
     sizes: (usize, usize, usize),
     a: Matrix,
-    b: Right,
+    b: Matrix,
     c: &mut [f32],
     lies: Lies,
     start: Start,
@@ -135,14 +128,9 @@ fn multiply(
     split: Split,
     threads: usize,
 ) {
-    let (rows, inner, columns) = sizes;
-    let held = match b {
-        Right::Plain(b) => b.holds(inner, columns),
-        Right::Transposed(b) => b.holds(columns, inner),
-    };
-    assert!(rows * columns == 0 || (held && a.holds(rows, inner)), "bf16: operand too short");
+    assert!(sizes.0 * sizes.2 == 0 || product::hold(sizes, a, b), "bf16: operand too short, or a in panels");
     product::each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE + product::TURNED, |scratch| match level {
+        pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE, |scratch| match level {
             None => emulated(job, a, b, scratch),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a level is used only where `is_available`: the CPU has its instructions, always AVX512-BF16 among them.
@@ -162,7 +150,7 @@ fn multiply(
 }
 
 kernel! {
-    fn emulated<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Right<'a>, scratch: &'a mut [f32]) {
+    fn emulated<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Matrix<'a>, scratch: &'a mut [f32]) {
         // The tile that this level's registers hold beside the operands, each of which is unpacked into two.
         if S::REGISTER_COUNT >= 32 {
             blocks::<S, EMULATED, 12>(simd, &job, a, b, scratch);
@@ -184,11 +172,10 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
     simd: S,
     job: &Job,
     a: Matrix,
-    b: Right,
+    b: Matrix,
     scratch: &mut [f32],
 ) {
     let (packed, tile) = scratch.split_at_mut((ROWS + STRIP) * INNER / 2);
-    let (tile, turned) = tile.split_at_mut(TILE);
     // SAFETY: u32 and f32 have the same size and alignment, and every bit pattern is a number of both.
     let packed = unsafe { std::slice::from_raw_parts_mut(packed.as_mut_ptr().cast::<u32>(), packed.len()) };
     let (packed_a, packed_b) = packed.split_at_mut(ROWS * INNER / 2);
@@ -232,7 +219,7 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
                                 dot::tiles::<S, LEVEL, TALL, 2>(simd, tall, &operands, tile);
                             }
                         }
-                        product::end(simd, job, &at, width, tile, turned);
+                        product::end(simd, job, &at, width, tile);
                         j += width;
                     }
                 }

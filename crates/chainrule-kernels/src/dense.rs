@@ -293,11 +293,11 @@ impl Products for f32 {
         if how.bf16 {
             return bf16::input_gradient(d, delta, w, below, dx, how.threads);
         }
-        // dx^T = w delta^T: the rows of w are read where they lie, and each thread reads only its own.
         let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, a));
-        let (w, delta) = (Matrix::Panels(w, d.k), Matrix::Columns(delta, d.m));
-        let (sizes, lies) = ((d.k, d.m, d.n), Lies::Columns(d.k));
-        product::multiply(sizes, w, delta, dx, lies, Start::Zero, finish, Split::Rows, how.threads);
+        let split = if d.k >= 32 * how.threads || d.k >= d.n { Split::Columns } else { Split::Rows };
+        let (delta, w) = (Matrix::Rows(delta, d.m), Matrix::TurnedPanels(w, d.k));
+        let (sizes, lies) = ((d.n, d.m, d.k), Lies::Rows(d.k));
+        product::multiply(sizes, delta, w, dx, lies, Start::Zero, finish, split, how.threads);
     }
 
     fn weight_gradient(d: Dims, x: Input<f32>, delta: &[f32], into: Into, dw: &mut [f32], how: How) {

@@ -118,6 +118,7 @@ fn entry(matrix: &Matrix, i: usize, j: usize) -> f32 {
         Matrix::Rows(data, width) => data[i * width + j],
         Matrix::Columns(data, height) => data[j * height + i],
         Matrix::Panels(data, height) => data[panel_index(height, i, j)],
+        Matrix::TurnedPanels(data, width) => data[panel_index(width, j, i)],
     }
 }
 
@@ -143,7 +144,6 @@ pub fn multiply(
             }
             let at = match lies {
                 Lies::Rows(width) => i * width + j,
-                Lies::Columns(height) => j * height + i,
                 Lies::Panels(height) => panel_index(height, i, j),
             };
             c[at] = match &mut finish {

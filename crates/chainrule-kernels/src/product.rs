@@ -21,10 +21,10 @@
 mod finish;
 mod pack;
 mod tile;
+mod turn;
 
 use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
-use crate::memory;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
 use finish::ask_for_place;
@@ -32,7 +32,7 @@ use pack::{pack_a, pack_b};
 use pulp::Simd;
 use tile::{Steps, tiles};
 
-pub(crate) use finish::{TURNED, begin, end};
+pub(crate) use finish::{begin, end};
 
 /// Summed indices per block: a panel of b of this length and one tile's rows of a stay in the first cache levels.
 const INNER: usize = 512;
@@ -59,10 +59,12 @@ pub enum Matrix<'a> {
     Columns(&'a [f32], usize),
     /// In panels of 16 columns, each of this many rows.
     Panels(&'a [f32], usize),
+    /// In panels of 16 rows, each of this many columns: panels, transposed.
+    TurnedPanels(&'a [f32], usize),
 }
 
 impl Matrix<'_> {
-    pub(crate) fn holds(&self, rows: usize, columns: usize) -> bool {
+    fn holds(&self, rows: usize, columns: usize) -> bool {
         match *self {
             Self::Rows(data, width) => {
                 columns <= width && (rows * width).saturating_sub(width - columns) <= data.len()
@@ -73,6 +75,7 @@ impl Matrix<'_> {
             Self::Panels(data, height) => {
                 rows <= height && height * columns.next_multiple_of(PANEL) <= data.len()
             }
+            Self::TurnedPanels(data, width) => Matrix::Panels(data, width).holds(columns, rows),
         }
     }
 }
@@ -82,8 +85,6 @@ impl Matrix<'_> {
 pub enum Lies {
     /// Row after row, each of this many numbers.
     Rows(usize),
-    /// Column after column, each of this many numbers.
-    Columns(usize),
     /// In panels of 16 columns, each of this many rows; padding may be written, as for sums of 0.
     Panels(usize),
 }
@@ -123,7 +124,7 @@ pub enum Split {
 /// sums must be at most [`MOST_DESCENDED`] terms.
 ///
 /// # Panics
-/// If a matrix does not lie within its slice.
+/// If a matrix does not lie within its slice, or a in panels.
 #[allow(clippy::too_many_arguments)] // three matrices, their sizes, and what to do
 pub fn multiply(
     sizes: (usize, usize, usize),
@@ -136,14 +137,15 @@ pub fn multiply(
     split: Split,
     threads: usize,
 ) {
-    let (rows, inner, columns) = sizes;
-    assert!(
-        rows * columns == 0 || a.holds(rows, inner) && b.holds(inner, columns),
-        "multiply: operand too short"
-    );
+    assert!(sizes.0 * sizes.2 == 0 || hold(sizes, a, b), "multiply: operand too short, or a in panels");
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch(INNER * (COLUMNS + 16) + TILE + TURNED, |scratch| block(job, a, b, scratch));
+        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
     });
+}
+
+/// Whether a and b hold the operands of a product of these sizes; a never lies in panels.
+pub(crate) fn hold((rows, inner, columns): (usize, usize, usize), a: Matrix, b: Matrix) -> bool {
+    matches!(a, Matrix::Rows(..) | Matrix::Columns(..)) && a.holds(rows, inner) && b.holds(inner, columns)
 }
 
 /// Checks the result of a product and calls `compute` for each thread's block of it. The arguments are [`multiply`]'s.
@@ -164,7 +166,6 @@ pub(crate) fn each_part(
     }
     let c_matrix = match lies {
         Lies::Rows(width) => Matrix::Rows(c, width),
-        Lies::Columns(height) => Matrix::Columns(c, height),
         Lies::Panels(height) => Matrix::Panels(c, height),
     };
     assert!(c_matrix.holds(rows, columns), "multiply: result too short");
@@ -250,26 +251,17 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
-    let (tile, turned) = tile.split_at_mut(TILE);
-    // Sums that are stored by columns are turned round number by number: better once, at their end, than for every block.
-    let column_block = match (job.lies, a_whole) {
-        (Lies::Columns(_), Matrix::Panels(..)) => {
-            (INNER * COLUMNS / job.inner.max(1) / 32 * 32).clamp(128, COLUMNS)
-        }
-        _ => COLUMNS,
-    };
-    let inner_block = INNER * COLUMNS / column_block;
-    for left in job.columns.clone().step_by(column_block) {
-        let right = (left + column_block).min(job.columns.end);
+    for left in job.columns.clone().step_by(COLUMNS) {
+        let right = (left + COLUMNS).min(job.columns.end);
         let mut from = 0;
         loop {
-            let to = (from + inner_block).min(job.inner);
+            let to = (from + INNER).min(job.inner);
             let k = to - from;
             // b as panels: the whole matrix where it lies, or a packed copy of this block.
             let (panels, height) = match b {
                 Matrix::Panels(data, height) => (&data[height * left + from * PANEL..], height),
                 _ => {
-                    pack_b(&b, from..to, left..right, packed);
+                    pack_b(simd, &b, from..to, left..right, packed);
                     (&*packed, k)
                 }
             };
@@ -277,20 +269,12 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
             while i < job.rows.end {
                 let rows = ROWS.min(job.rows.end - i);
                 let (a, steps) = match a_whole {
-                    Matrix::Rows(data, width) => {
-                        (&data[i * width + from..], Steps { row: width, index: 1, jump: 0 })
-                    }
-                    Matrix::Panels(data, height) => {
-                        let at = height * from + i * PANEL;
-                        (
-                            &data[at.min(data.len())..],
-                            Steps { row: PANEL, index: 1, jump: (height - 1) * PANEL },
-                        )
-                    }
+                    Matrix::Rows(data, width) => (&data[i * width + from..], Steps { row: width, index: 1 }),
                     Matrix::Columns(data, height) => {
                         pack_a(data, height, from..to, i, rows, packed_a);
-                        (&*packed_a, Steps { row: 1, index: rows, jump: 0 })
+                        (&*packed_a, Steps { row: 1, index: rows })
                     }
+                    Matrix::Panels(..) | Matrix::TurnedPanels(..) => unreachable!("multiply has asked"),
                 };
                 let mut j = left;
                 while j < right {
@@ -310,15 +294,6 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     if at.last {
                         ask_for_place(job, &at);
                     }
-                    if let Matrix::Panels(data, height) = a_whole {
-                        // The next rows of a, a share with each tile: they lie where no processor looks ahead.
-                        let (tile, tiles) = ((j - left) / width, (right - left).div_ceil(width));
-                        let panels = k.div_ceil(PANEL);
-                        for panel in panels * tile / tiles..panels * (tile + 1) / tiles {
-                            let at = height * (from + panel * PANEL) + (i + rows) * PANEL;
-                            memory::prefetch(&data[at.min(data.len())..(at + rows * PANEL).min(data.len())]);
-                        }
-                    }
                     let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
                     // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.
@@ -329,7 +304,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                             tiles::<S, ROWS, VECTORS>(simd, k, rows, (a, steps), b, tile);
                         }
                     }
-                    end(simd, job, &at, width, tile, turned);
+                    end(simd, job, &at, width, tile);
                     j += width;
                 }
                 i += rows;

@@ -16,7 +16,7 @@
 //! product whose answer is known exactly must come out right before it is used (`is_trusted`).
 
 use super::dot::Operands;
-use super::{Bf16Level, Right, multiply};
+use super::{Bf16Level, multiply};
 use crate::dense::PANEL;
 use crate::product::{Finish, Lies, Matrix, Split, Start};
 use std::arch::asm;
@@ -89,7 +89,7 @@ fn gives_known_answers() -> bool {
             let (a, b) = (eighths(rows * inner), eighths(inner * columns));
             let product = |level| {
                 let mut c = vec![f32::NAN; rows * columns];
-                let (a, b) = (Matrix::Rows(&a, inner), Right::Plain(Matrix::Rows(&b, columns)));
+                let (a, b) = (Matrix::Rows(&a, inner), Matrix::Rows(&b, columns));
                 let sizes = (rows, inner, columns);
                 multiply(
                     level,

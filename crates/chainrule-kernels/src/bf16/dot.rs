@@ -17,7 +17,7 @@ use pulp::Simd;
 
 #[cfg(target_arch = "x86_64")]
 use {
-    super::{EMULATED, Right, blocks},
+    super::{EMULATED, blocks},
     crate::product::{Job, Matrix},
     pulp::x86::V4,
 };
@@ -44,7 +44,7 @@ pub(super) struct Operands<'a> {
 #[target_feature(
     enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,fma,lzcnt,bmi1,bmi2,popcnt"
 )]
-pub(super) unsafe fn avx512(job: Job, a: Matrix, b: Right, scratch: &mut [f32]) {
+pub(super) unsafe fn avx512(job: Job, a: Matrix, b: Matrix, scratch: &mut [f32]) {
     // SAFETY: the CPU has what V4 stands for, which is part of the features above.
     let simd = unsafe { V4::new_unchecked() };
     blocks::<V4, { super::AVX512 }, 14>(simd, &job, a, b, scratch);
@@ -58,7 +58,7 @@ pub(super) unsafe fn avx512(job: Job, a: Matrix, b: Right, scratch: &mut [f32]) 
 #[target_feature(
     enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16,fma,lzcnt,bmi1,bmi2,popcnt"
 )]
-pub(super) unsafe fn amx(job: Job, a: Matrix, b: Right, scratch: &mut [f32]) {
+pub(super) unsafe fn amx(job: Job, a: Matrix, b: Matrix, scratch: &mut [f32]) {
     // SAFETY: as in `avx512`.
     let simd = unsafe { V4::new_unchecked() };
     blocks::<V4, { super::AMX }, 32>(simd, &job, a, b, scratch);

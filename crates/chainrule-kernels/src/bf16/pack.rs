@@ -8,7 +8,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::EMULATED;
-use super::{PAIRED, Right};
+use super::PAIRED;
 use crate::dense::PANEL;
 use crate::product::Matrix;
 use std::ops::Range;
@@ -109,14 +109,6 @@ pub(super) fn a<const LEVEL: u8>(
                 }
             }
         }
-        Matrix::Panels(data, tall) => {
-            for (panel, p) in panels(range.clone()) {
-                let count = range.end - p;
-                for (to, i) in packed[panel * height..].iter_mut().zip(rows.clone()) {
-                    *to = along_panels::<LEVEL>(data, tall, i, p, count);
-                }
-            }
-        }
         Matrix::Columns(data, tall) => {
             for (panel, p) in panels(range.clone()) {
                 for i in rows.clone().step_by(PANEL) {
@@ -129,6 +121,7 @@ pub(super) fn a<const LEVEL: u8>(
                 }
             }
         }
+        Matrix::Panels(..) | Matrix::TurnedPanels(..) => unreachable!("multiply has asked"),
     }
 }
 
@@ -147,7 +140,7 @@ fn along_panels<const LEVEL: u8>(data: &[f32], tall: usize, i: usize, p: usize, 
 
 /// Packs columns `columns` of b, indices `range`, into panels (pairs, 16), both filled up with zeros.
 #[inline(always)]
-pub(super) fn b<const LEVEL: u8>(b: &Right, range: Range<usize>, columns: Range<usize>, packed: &mut [u32]) {
+pub(super) fn b<const LEVEL: u8>(b: &Matrix, range: Range<usize>, columns: Range<usize>, packed: &mut [u32]) {
     let pairs = range.len().next_multiple_of(PAIRED) / 2;
     if pairs == 0 {
         return;
@@ -156,18 +149,18 @@ pub(super) fn b<const LEVEL: u8>(b: &Right, range: Range<usize>, columns: Range<
     for (panel, j) in packed.chunks_exact_mut(pairs).zip(columns.clone().step_by(PANEL)) {
         match *b {
             // A panel's padding is taken as it is: the sums of these columns are stored nowhere.
-            Right::Plain(Matrix::Panels(data, height)) => {
+            Matrix::Panels(data, height) => {
                 lines::<LEVEL>(&data[j * height..], PANEL, range.clone(), 0..PANEL, panel);
             }
-            Right::Plain(Matrix::Rows(data, width)) | Right::Transposed(Matrix::Columns(data, width)) => {
+            Matrix::Rows(data, width) => {
                 lines::<LEVEL>(data, width, range.clone(), j..columns.end, panel);
             }
-            Right::Plain(Matrix::Columns(data, height)) | Right::Transposed(Matrix::Rows(data, height)) => {
+            Matrix::Columns(data, height) => {
                 turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
                     along::<LEVEL>(&numbers(data, j * height + p, range.end - p))
                 });
             }
-            Right::Transposed(Matrix::Panels(data, height)) => {
+            Matrix::TurnedPanels(data, height) => {
                 turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
                     along_panels::<LEVEL>(data, height, j, p, range.end - p)
                 });

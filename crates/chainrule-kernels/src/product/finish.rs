@@ -12,7 +12,6 @@ impl Job<'_> {
     fn at(&self, i: usize, j: usize) -> usize {
         match self.lies {
             Lies::Rows(width) => i * width + j,
-            Lies::Columns(height) => j * height + i,
             Lies::Panels(height) => j / PANEL * PANEL * height + i * PANEL + j % PANEL,
         }
     }
@@ -45,13 +44,11 @@ pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
 pub(super) fn ask_for_place(job: &Job, at: &Place) {
     let (lines, numbers) = match job.lies {
         Lies::Rows(_) => (at.rows, at.columns),
-        Lies::Columns(_) => (at.columns, at.rows),
         Lies::Panels(_) => (at.columns.div_ceil(PANEL), at.rows * PANEL - at.j % PANEL),
     };
     for line in 0..lines {
         let offset = match job.lies {
             Lies::Rows(_) => job.at(at.i + line, at.j),
-            Lies::Columns(_) => job.at(at.i, at.j + line),
             Lies::Panels(_) => job.at(at.i, at.j + line * PANEL),
         };
         // SAFETY: this line of the tile lies in this thread's block of c.
@@ -68,26 +65,22 @@ pub(super) fn ask_for_place(job: &Job, at: &Place) {
 /// They lie in this thread's block of c.
 #[inline(always)]
 unsafe fn resume(job: &Job, i: usize, j: usize, sums: &mut [f32]) {
-    let step = if let Lies::Columns(height) = job.lies { height } else { 1 };
-    // SAFETY: the caller's promise; a panel's numbers lie side by side, or a column apart.
+    // SAFETY: the caller's promise; a panel's numbers lie side by side.
     unsafe {
         let c = job.c.get().add(job.at(i, j));
-        if let (Ok(sums), 1) = (<&mut [f32; PANEL]>::try_from(&mut *sums), step) {
+        if let Ok(sums) = <&mut [f32; PANEL]>::try_from(&mut *sums) {
             *sums = *c.cast::<[f32; PANEL]>(); // of known length: no call
             return;
         }
         for (at, sum) in sums.iter_mut().enumerate() {
-            *sum = *c.add(at * step);
+            *sum = *c.add(at);
         }
     }
 }
 
-/// Numbers of the room that [`end`] needs to turn a tile round.
-pub(crate) const TURNED: usize = 32 * 32;
-
 /// Moves a tile's sums to c, by `finish` if they are complete.
 #[inline(always)]
-pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32], turned: &mut [f32]) {
+pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
     let finish = if at.last { job.finish } else { End::Store };
     match job.lies {
         Lies::Rows(_) => {
@@ -111,19 +104,6 @@ pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &
                     // SAFETY: a piece ends within its panel, padding included, which is this thread's.
                     unsafe { end_row(simd, job, finish, job.at(at.i + i, at.j + j), row) };
                 }
-            }
-        }
-        Lies::Columns(_) => {
-            // All columns first: a vector that is read soon after its numbers were written waits for them.
-            let turned = turned.as_chunks_mut::<32>().0;
-            for (i, row) in tile.chunks_exact(width).take(at.rows).enumerate() {
-                for (column, &value) in turned.iter_mut().zip(row) {
-                    column[i] = value;
-                }
-            }
-            for (j, column) in turned[..at.columns].iter().enumerate() {
-                // SAFETY: this column's numbers from row i on lie side by side in this thread's block of c.
-                unsafe { end_row(simd, job, finish, job.at(at.i, at.j + j), &column[..at.rows]) };
             }
         }
     }

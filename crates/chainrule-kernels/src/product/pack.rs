@@ -1,12 +1,20 @@
 //! Copies of operands that do not lie as the innermost loop reads them.
 
 use super::Matrix;
+use super::turn::turn;
 use crate::dense::PANEL;
+use pulp::Simd;
 use std::ops::Range;
 
 /// Copies columns `columns` of b, indices `range`, into panels (range, 16), the last one filled up with zeros.
 #[inline(always)]
-pub(super) fn pack_b(b: &Matrix, range: Range<usize>, columns: Range<usize>, packed: &mut [f32]) {
+pub(super) fn pack_b<S: Simd>(
+    simd: S,
+    b: &Matrix,
+    range: Range<usize>,
+    columns: Range<usize>,
+    packed: &mut [f32],
+) {
     let k = range.len();
     match *b {
         // Row by row: b is read in the order in which it lies.
@@ -36,6 +44,17 @@ pub(super) fn pack_b(b: &Matrix, range: Range<usize>, columns: Range<usize>, pac
                     for (row, &value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(column) {
                         row[lane] = value;
                     }
+                }
+            }
+        }
+        // A panel of b's rows after the other: each is read in the order in which it lies.
+        Matrix::TurnedPanels(data, width) => {
+            let (lines, packed) = (data.as_chunks().0, packed.as_chunks_mut().0);
+            for (at, p) in range.step_by(PANEL).enumerate() {
+                let lines = &lines[p / PANEL * width..];
+                for (panel, j) in columns.clone().step_by(PANEL).enumerate() {
+                    let to = panel * k + at * PANEL..panel * k + k.min((at + 1) * PANEL);
+                    turn(simd, &lines[j..columns.end.min(j + PANEL)], &mut packed[to]);
                 }
             }
         }

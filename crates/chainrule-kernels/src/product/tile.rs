@@ -4,13 +4,11 @@ use crate::dense::PANEL;
 use crate::simd::mul_add;
 use pulp::Simd;
 
-/// Numbers of one tile row of a: where row 0, index 0 lies, the distances to the next row and the next index, and what is
-/// left out after 16 indices.
+/// How far apart the numbers of a lie: rows, and indices.
 #[derive(Clone, Copy)]
 pub(super) struct Steps {
     pub row: usize,
     pub index: usize,
-    pub jump: usize,
 }
 
 /// The products of a tile of `rows` rows: whole tiles at once, the last rows in smaller ones.
@@ -55,7 +53,7 @@ pub(super) unsafe fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
 /// The innermost loop: ROWS x VECTORS sums in registers.
 ///
 /// # Safety
-/// `a` is readable at `i * steps.row + p * steps.index + p / 16 * steps.jump` for i < ROWS and p < k, `b` for k rows of 16
+/// `a` is readable at `i * steps.row + p * steps.index` for i < ROWS and p < k, `b` for k rows of 16
 /// numbers in every panel, `panel` apart, that the vectors lie in, and `sums` for ROWS rows of VECTORS vectors.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
@@ -77,26 +75,21 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
                 *acc = sums.add((i * VECTORS + v) * lanes).cast::<S::f32s>().read_unaligned();
             }
         }
-        let (mut a, mut b, mut left) = (a, b, k);
-        while left > 0 {
-            let chunk = left.min(if steps.jump == 0 { left } else { PANEL });
-            for _ in 0..chunk {
-                let mut bs = [simd.splat_f32s(0.0); VECTORS];
-                for (v, to) in bs.iter_mut().enumerate() {
-                    let offset = v * lanes / PANEL * panel + v * lanes % PANEL;
-                    *to = b.add(offset).cast::<S::f32s>().read_unaligned();
-                }
-                for (i, row) in acc.iter_mut().enumerate() {
-                    let x = simd.splat_f32s(*a.add(i * steps.row));
-                    for (acc, &b) in row.iter_mut().zip(&bs) {
-                        *acc = mul_add(simd, x, b, *acc);
-                    }
-                }
-                a = a.wrapping_add(steps.index);
-                b = b.wrapping_add(PANEL);
+        let (mut a, mut b) = (a, b);
+        for _ in 0..k {
+            let mut bs = [simd.splat_f32s(0.0); VECTORS];
+            for (v, to) in bs.iter_mut().enumerate() {
+                let offset = v * lanes / PANEL * panel + v * lanes % PANEL;
+                *to = b.add(offset).cast::<S::f32s>().read_unaligned();
             }
-            a = a.wrapping_add(steps.jump);
-            left -= chunk;
+            for (i, row) in acc.iter_mut().enumerate() {
+                let x = simd.splat_f32s(*a.add(i * steps.row));
+                for (acc, &b) in row.iter_mut().zip(&bs) {
+                    *acc = mul_add(simd, x, b, *acc);
+                }
+            }
+            a = a.wrapping_add(steps.index);
+            b = b.wrapping_add(PANEL);
         }
         for (i, row) in acc.iter().enumerate() {
             for (v, acc) in row.iter().enumerate() {

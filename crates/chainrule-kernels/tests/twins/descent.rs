@@ -251,7 +251,7 @@ fn a_shared_bias_is_the_same_for_all_threads() {
     for seed in 0..30 {
         assert!(agree(&Case {
             seed,
-            data: 100,
+            data: 300,
             batch_size: 20,
             ..wide(1, Nonlinearity::Sigmoid, &[64, 10])
         }));

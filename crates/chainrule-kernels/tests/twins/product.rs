@@ -8,20 +8,30 @@ use chainrule_kernels::naive;
 use chainrule_kernels::product::{Finish, Lies, MOST_DESCENDED, Matrix, Split, Start, multiply};
 use proptest::prelude::*;
 
-/// The numbers of a `(rows, columns)` matrix that lies in way `lies`, with `more` numbers between rows, and as much room.
-fn matrix(lies: usize, rows: usize, columns: usize, more: usize) -> (Lies, usize) {
+/// How a `(rows, columns)` result lies in way `lies`, with `more` numbers between rows, and its room.
+fn result(lies: usize, rows: usize, columns: usize, more: usize) -> (Lies, usize) {
     match lies {
         0 => (Lies::Rows(columns + more), rows * (columns + more)),
-        1 => (Lies::Columns(rows + more), columns * (rows + more)),
         _ => (Lies::Panels(rows + more), (rows + more) * columns.next_multiple_of(PANEL)),
     }
 }
 
-fn operand(lies: Lies, data: &[f32]) -> Matrix<'_> {
+/// The room of an operand that lies in way `lies`.
+fn room(lies: usize, rows: usize, columns: usize, more: usize) -> usize {
     match lies {
-        Lies::Rows(width) => Matrix::Rows(data, width),
-        Lies::Columns(height) => Matrix::Columns(data, height),
-        Lies::Panels(height) => Matrix::Panels(data, height),
+        0 => rows * (columns + more),
+        1 => columns * (rows + more),
+        2 => (rows + more) * columns.next_multiple_of(PANEL),
+        _ => (columns + more) * rows.next_multiple_of(PANEL),
+    }
+}
+
+fn operand(lies: usize, data: &[f32], rows: usize, columns: usize, more: usize) -> Matrix<'_> {
+    match lies {
+        0 => Matrix::Rows(data, columns + more),
+        1 => Matrix::Columns(data, rows + more),
+        2 => Matrix::Panels(data, rows + more),
+        _ => Matrix::TurnedPanels(data, columns + more),
     }
 }
 
@@ -29,7 +39,6 @@ fn operand(lies: Lies, data: &[f32]) -> Matrix<'_> {
 fn entries(lies: Lies, rows: usize, columns: usize, c: &[f32]) -> Vec<f32> {
     let at = |i: usize, j: usize| match lies {
         Lies::Rows(width) => i * width + j,
-        Lies::Columns(height) => j * height + i,
         Lies::Panels(height) => naive::panel_index(height, i, j),
     };
     (0..rows * columns).map(|e| c[at(e / columns, e % columns)]).collect()
@@ -59,9 +68,8 @@ enum End {
 fn agree(case: Case) {
     let Case { sizes, lies, more, seed, .. } = case;
     let (rows, inner, columns) = sizes;
-    let (lies_a, len_a) = matrix(lies.0, rows, inner, more);
-    let (lies_b, len_b) = matrix(lies.1, inner, columns, more);
-    let (lies_c, len_c) = matrix(lies.2, rows, columns, more);
+    let (len_a, len_b) = (room(lies.0, rows, inner, more), room(lies.1, inner, columns, more));
+    let (lies_c, len_c) = result(lies.2, rows, columns, more);
     let (a, b) = (numbers::<f32>(len_a, seed), numbers::<f32>(len_b, seed + 1));
     let (old, activations) = (numbers::<f32>(len_c, seed + 2), numbers::<f32>(len_c, seed + 3));
     let bias = numbers::<f32>([0, 1, columns][case.start], seed + 4);
@@ -75,7 +83,7 @@ fn agree(case: Case) {
             End::TimesDerivative(f) => Finish::TimesDerivative(f, &activations),
             End::Descend(rate) => Finish::Descend(rate),
         };
-        let (a, b) = (operand(lies_a, &a), operand(lies_b, &b));
+        let (a, b) = (operand(lies.0, &a, rows, inner, more), operand(lies.1, &b, inner, columns, more));
         match threads {
             None => naive::multiply(sizes, a, b, &mut c, lies_c, start, finish),
             Some(threads) => multiply(sizes, a, b, &mut c, lies_c, start, finish, case.split, threads),
@@ -109,7 +117,7 @@ fn end() -> impl Strategy<Value = End> {
 
 fn cases(sizes: impl Strategy<Value = (usize, usize, usize)>) -> impl Strategy<Value = Case> {
     let split = prop_oneof![Just(Split::Rows), Just(Split::Columns)];
-    let lies = (0usize..3, 0usize..3, 0usize..3);
+    let lies = (0usize..2, 0usize..4, 0usize..2);
     (sizes, lies, 0usize..3, 0usize..3, end(), split, 0u64..1_000_000).prop_map(
         |(sizes, lies, more, start, finish, split, seed)| {
             // A sum of several blocks cannot change c.
@@ -149,13 +157,13 @@ proptest! {
 /// Every combination once, at sizes that leave remainders everywhere and are split over threads.
 #[test]
 fn agrees_in_every_combination() {
-    for at in 0..27 * 3 * 4 * 2 {
-        let (lies, at) = (at % 27, at / 27);
+    for at in 0..16 * 3 * 4 * 2 {
+        let (lies, at) = (at % 16, at / 16);
         let (start, at) = (at % 3, at / 3);
         let f = Nonlinearity::Tanh;
         let finish = [End::Store, End::Activate(f), End::TimesDerivative(f), End::Descend(0.5)][at % 4];
         let split = [Split::Rows, Split::Columns][at / 4];
-        let lies = (lies % 3, lies / 3 % 3, lies / 9);
+        let lies = (lies % 2, lies / 2 % 4, lies / 8);
         agree(Case { sizes: (43, 37, 53), lies, more: 0, start, finish, split, seed: 5 });
     }
 }

@@ -220,9 +220,9 @@ fn tiles_multiply_as_the_manual_says() {
         let wide = |count: usize| count.next_multiple_of(PANEL);
         let (a, b) = (numbers(wide(rows) * wide(inner)), numbers(wide(inner) * wide(columns)));
         let layouts = [
-            (Matrix::Rows(&a, inner), Right::Plain(Matrix::Panels(&b, inner)), Lies::Rows(columns)),
-            (Matrix::Panels(&a, rows), Right::Transposed(Matrix::Panels(&b, columns)), Lies::Columns(rows)),
-            (Matrix::Columns(&a, rows), Right::Plain(Matrix::Rows(&b, columns)), Lies::Panels(rows)),
+            (Matrix::Rows(&a, inner), Matrix::Panels(&b, inner), Lies::Rows(columns)),
+            (Matrix::Rows(&a, inner), Matrix::TurnedPanels(&b, columns), Lies::Rows(columns)),
+            (Matrix::Columns(&a, rows), Matrix::Rows(&b, columns), Lies::Panels(rows)),
         ];
         for (a, b, lies) in layouts {
             let product = |level, split, threads| {

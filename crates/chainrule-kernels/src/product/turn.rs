@@ -1,0 +1,110 @@
+//! Blocks of 16 x 16 numbers turned round: rows become columns.
+
+use crate::dense::PANEL;
+use pulp::Simd;
+
+/// to(c, r) = from(r, c), for up to 16 rows `from`, and 0 for those missing; as many rows `to` as there are.
+#[inline(always)]
+pub(super) fn turn<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+    #[cfg(target_arch = "x86_64")]
+    if S::F32_LANES == 16 {
+        // SAFETY: only AVX-512 has vectors of 16.
+        unsafe { turn_vectors(from, to) };
+        return;
+    }
+    for (c, to) in to.iter_mut().enumerate() {
+        to.fill(0.0);
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from[c];
+        }
+    }
+}
+
+/// [`turn`]: pairs of rows are interleaved, then pairs of pairs, then quarters of vectors change places.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn turn_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+    use std::arch::x86_64::{
+        __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
+        _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    };
+    const EVEN: i32 = 0b10_00_10_00;
+    const ODD: i32 = 0b11_01_11_01;
+    let mut rows = [_mm512_setzero_ps(); PANEL];
+    for (row, from) in rows.iter_mut().zip(from) {
+        // SAFETY: 16 numbers.
+        *row = unsafe { _mm512_loadu_ps(from.as_ptr()) };
+    }
+    let mut pairs = rows;
+    for i in (0..PANEL).step_by(2) {
+        pairs[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+        pairs[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    let low = |a, b| _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+    let high = |a, b| _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+    // fours[4 q + c] has in quarter l rows 4 q .. 4 q + 4 of column 4 l + c.
+    let mut fours = pairs;
+    for i in (0..PANEL).step_by(4) {
+        fours[i] = low(pairs[i], pairs[i + 2]);
+        fours[i + 1] = high(pairs[i], pairs[i + 2]);
+        fours[i + 2] = low(pairs[i + 1], pairs[i + 3]);
+        fours[i + 3] = high(pairs[i + 1], pairs[i + 3]);
+    }
+    let mut columns: [__m512; PANEL] = rows;
+    for c in 0..4 {
+        let even = _mm512_shuffle_f32x4::<EVEN>(fours[c], fours[4 + c]);
+        let even_below = _mm512_shuffle_f32x4::<EVEN>(fours[8 + c], fours[12 + c]);
+        let odd = _mm512_shuffle_f32x4::<ODD>(fours[c], fours[4 + c]);
+        let odd_below = _mm512_shuffle_f32x4::<ODD>(fours[8 + c], fours[12 + c]);
+        columns[c] = _mm512_shuffle_f32x4::<EVEN>(even, even_below);
+        columns[4 + c] = _mm512_shuffle_f32x4::<EVEN>(odd, odd_below);
+        columns[8 + c] = _mm512_shuffle_f32x4::<ODD>(even, even_below);
+        columns[12 + c] = _mm512_shuffle_f32x4::<ODD>(odd, odd_below);
+    }
+    for (to, column) in to.iter_mut().zip(columns) {
+        // SAFETY: room for 16 numbers.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), column) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Level, kernel};
+
+    kernel! {
+        fn turned<'a>(simd, from: &'a [[f32; PANEL]], to: &'a mut [[f32; PANEL]]) {
+            turn(simd, from, to);
+        }
+    }
+
+    #[test]
+    fn rows_become_columns_at_every_level() {
+        let from: [[f32; PANEL]; PANEL] =
+            std::array::from_fn(|r| std::array::from_fn(|c| (1 + r * PANEL + c) as f32));
+        let best = Level::current();
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            Level::set(level);
+            for rows in 0..=PANEL {
+                for columns in 0..=PANEL {
+                    let mut to = [[-1.0; PANEL]; PANEL];
+                    turned(&from[..rows], &mut to[..columns]);
+                    for (c, to) in to.iter().enumerate() {
+                        for (r, &value) in to.iter().enumerate() {
+                            let expected = match (c < columns, r < rows) {
+                                (false, _) => -1.0,
+                                (true, false) => 0.0,
+                                (true, true) => from[r][c],
+                            };
+                            assert!(
+                                value == expected,
+                                "({c}, {r}) of {rows} rows, {columns} columns: {value}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+        Level::set(best);
+    }
+}
