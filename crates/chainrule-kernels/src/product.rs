@@ -28,7 +28,7 @@ use crate::dense::PANEL;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
 use finish::ask_for_place;
-use pack::{pack_a, pack_b};
+use pack::{ask_for, pack_a, pack_b};
 use pulp::Simd;
 use tile::{Steps, tiles};
 
@@ -251,8 +251,10 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
-    for left in job.columns.clone().step_by(COLUMNS) {
-        let right = (left + COLUMNS).min(job.columns.end);
+    // Half as many where the next block is asked for while this one is used.
+    let block = if matches!(b, Matrix::TurnedPanels(..)) { COLUMNS / 2 } else { COLUMNS };
+    for left in job.columns.clone().step_by(block) {
+        let right = (left + block).min(job.columns.end);
         let mut from = 0;
         loop {
             let to = (from + INNER).min(job.inner);
@@ -265,6 +267,13 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     (&*packed, k)
                 }
             };
+            let (next_from, next_left) = if to == job.inner { (0, right) } else { (to, left) };
+            let next = (
+                next_from..(next_from + INNER).min(job.inner),
+                next_left..(next_left + block).min(job.columns.end),
+            );
+            let (mut tile_number, tiles_of_block) =
+                (0, job.rows.len().div_ceil(ROWS) * (right - left).div_ceil(width));
             let mut i = job.rows.start;
             while i < job.rows.end {
                 let rows = ROWS.min(job.rows.end - i);
@@ -294,6 +303,8 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     if at.last {
                         ask_for_place(job, &at);
                     }
+                    ask_for(&b, next.0.clone(), next.1.clone(), tile_number, tiles_of_block);
+                    tile_number += 1;
                     let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
                     // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.

@@ -3,6 +3,7 @@
 use super::Matrix;
 use super::turn::turn;
 use crate::dense::PANEL;
+use crate::memory::prefetch_lines_nearer;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -59,6 +60,18 @@ pub(super) fn pack_b<S: Simd>(
             }
         }
         Matrix::Panels(..) => {} // used in place
+    }
+}
+
+/// Asks for part number `part` of `parts` of what [`pack_b`] will read next: turned panels lie where no processor looks ahead.
+#[inline(always)]
+pub(super) fn ask_for(b: &Matrix, range: Range<usize>, columns: Range<usize>, part: usize, parts: usize) {
+    if let Matrix::TurnedPanels(data, width) = *b {
+        let (start, end) = (columns.len() * part / parts, columns.len() * (part + 1) / parts);
+        for p in range.step_by(PANEL) {
+            let at = (p / PANEL * width + columns.start + start) * PANEL;
+            prefetch_lines_nearer(data.as_ptr().wrapping_add(at), end - start);
+        }
     }
 }
 
