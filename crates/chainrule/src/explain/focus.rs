@@ -52,6 +52,9 @@ impl Lines<'_> {
         if self.record.spec.layers[l].train_weights {
             let clipped =
                 self.gradient_norm().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
+            if let Some(newton) = self.newton() {
+                update.extend(newton.direction_of(&self.weight_parameter(l, j, i)));
+            }
             update.extend(self.update_weights(l, j, Some(i), clipped.as_ref()));
         } else {
             update.say(format!("The weights of layer {} are not trained: {name} stays.", l + 1));
@@ -177,7 +180,12 @@ impl Lines<'_> {
             "Any part is written out when asked for by name: --layer 1 to {}; --unit {unit}; --weight {weight}.",
             names.layers()
         ));
-        vec![forward, loss, back, gradients, update]
+        let newton = self.newton();
+        let mut sections = vec![forward, loss, back, gradients];
+        sections.extend(newton.iter().flat_map(|newton| newton.sections()));
+        sections.push(update);
+        sections.extend(newton.and_then(|newton| newton.learned()));
+        sections
     }
 }
 

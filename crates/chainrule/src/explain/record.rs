@@ -6,6 +6,7 @@
 use crate::batch::Batch;
 use crate::config::{BatchSize, TrainConfig, UpdateOrder};
 use crate::layout::Layout;
+use crate::lbfgs::trace::Trace;
 use crate::network::Workspace;
 use crate::observer::{Observer, Signal};
 use crate::optimizer::Optimizer;
@@ -43,6 +44,8 @@ pub struct Record {
     pub total_weight: f64,
     /// Layer by layer.
     pub layers: Vec<LayerRecord>,
+    /// The iteration of L-BFGS, if it made the update: vectors layer by layer.
+    pub newton: Option<Trace<Vec<Parameters>>>,
     /// Mean loss of the batch before and after the update, and the penalties.
     pub loss: BeforeAfter<f64>,
     /// Penalty on the mean loss.
@@ -127,11 +130,19 @@ impl Record {
     /// If the run has ended, the step fails, or every sample of its batch weighs nothing.
     pub fn next_step<T: Real>(trainer: &mut Trainer<T>) -> Result<Self> {
         let before = trainer.snapshot();
-        advance(trainer, before.progress.step + 1)?;
+        trainer.trace =
+            matches!(trainer.config.optimizer, Optimizer::Lbfgs { .. }).then(Box::<Trace<Vec<T>>>::default);
+        let made = advance(trainer, before.progress.step + 1);
+        let trace = trainer.trace.take();
+        made?;
         let start = before.progress.position;
         let set = trainer.sets.train.len();
         let end = (start + trainer.config.batch_size.of(set)).min(set);
-        Self::of(trainer, &before, trainer.order[start..end].to_vec())
+        let layout = trainer.net.layout();
+        let of_layers =
+            |vector: &Vec<T>| (0..layout.layers()).map(|l| parameters(layout, l, vector)).collect();
+        let newton = trace.map(|trace| trace.map(&of_layers));
+        Ok(Self { newton, ..Self::of(trainer, &before, trainer.order[start..end].to_vec())? })
     }
 
     /// The step that `trainer` would make from where it stands, were these samples its batch.
@@ -226,6 +237,7 @@ impl Record {
             weights: batch.weights().map(wide),
             total_weight: n,
             layers: layers.collect(),
+            newton: None,
             loss: BeforeAfter { before: loss / n, after: loss_after / n },
             penalty: BeforeAfter { before: penalty(&before.params), after: penalty(&after.params) },
             samples,
@@ -263,7 +275,7 @@ fn learning_rate<T: Real>(trainer: &Trainer<T>, before: &Snapshot<T>) -> f64 {
     config.learning_rate * config.schedule.factor(progress.step, progress.epoch, total, &progress.plateau)
 }
 
-/// What the optimizer remembers of layer `l`. L-BFGS remembers many steps: only the last one, s = w+ - w, is of this update.
+/// What the optimizer remembers of layer `l`; what L-BFGS does, [`Record::newton`] has.
 fn state<T: Real>(
     trainer: &Trainer<T>,
     before: &Snapshot<T>,
