@@ -18,6 +18,7 @@ use crate::diagnosis;
 use crate::profile::Laps;
 use crate::run_folder::RunFolder;
 use crate::tensorboard::Board;
+use crate::terminal::thousands;
 
 /// Time between checkpoints unless steps are counted.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
@@ -337,19 +338,6 @@ impl<T: Real> Observer<T> for Watch<T> {
         self.lap("diagnosing");
         self.guard(written)
     }
-}
-
-/// `12,345`
-pub fn thousands(value: f64) -> String {
-    let digits = format!("{:.0}", if value.is_finite() { value.max(0.0) } else { 0.0 });
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn epoch_header(record: &EpochRecord) -> String {

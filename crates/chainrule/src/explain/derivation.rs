@@ -303,6 +303,11 @@ impl Derivation {
         for section in &mut self.sections {
             for block in &mut section.blocks {
                 if let Block::Term(term) = block {
+                    // Numbers of passes that are not written out are given.
+                    let given = matches!(term.formula, Expr::Number(_));
+                    if given && matches!(term.rule, Rule::Search | Rule::DotProduct) {
+                        continue;
+                    }
                     term.value = None;
                     term.operands.iter_mut().for_each(|operand| operand.value = None);
                     let empty = |q: &Quantity| super::expr::of(q.symbol.clone(), None);

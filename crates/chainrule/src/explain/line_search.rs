@@ -170,7 +170,7 @@ impl Tried<'_> {
 
     /// What was found at point `at`, and what it had to meet.
     fn point(&self, section: &mut Section, at: usize) {
-        let Point { t, loss, slope, next } = self.search.points[at];
+        let Point { loss, slope, next, .. } = self.search.points[at];
         let number = at + 1;
         let name = |stem: &str| format!("{stem}_t{}{number}", self.mark);
         let e = name(self.objective);
@@ -180,8 +180,10 @@ impl Tried<'_> {
         }
         let step = self.search.accepted == Some(at);
         let found = if step { of(self.total("+"), loss) } else { loss.into() };
-        section
-            .push(self.term(e.clone(), found, loss).noted((!step).then(|| format!("the loss at t = {t}"))));
+        section.push(
+            self.term(e.clone(), found, loss)
+                .noted((!step).then(|| "as a forward pass finds it there".to_string())),
+        );
         let bound = self.loss(0) + of("c1", C1) * self.t(number) * self.slope(0);
         let bound = Term::computed(name("bound"), Rule::Search, 0, bound);
         let is_low = matches!(next, Next::Further { low } | Next::Between { low, .. } if low == number);

@@ -4,7 +4,7 @@
 //! parameter by parameter; in others a dot product is its value, and vectors are given by their figures.
 
 use super::derivation::{Block, Law, Rule, Section, Summary, Term};
-use super::expr::{Expr, Function, call, of, sum};
+use super::expr::{Expr, Function, call, of, power, sum};
 use super::focus::summary;
 use super::lines::Lines;
 use super::record::Parameters;
@@ -97,8 +97,11 @@ impl Newton<'_> {
         a: impl Fn(&Parameter) -> Expr,
         b: impl Fn(&Parameter) -> Expr,
     ) -> Term {
-        let formula =
-            if self.lines.fits() { sum(self.trained.iter().map(|p| a(p) * b(p))) } else { value.into() };
+        let formula = if self.lines.fits() {
+            sum(self.trained.iter().map(|p| product(a(p), b(p))))
+        } else {
+            value.into()
+        };
         Term::new(symbol, Rule::DotProduct, 0, formula, value)
     }
 
@@ -322,6 +325,10 @@ impl Newton<'_> {
         let largest = Term::new("max_g", Rule::Search, 0, call(Function::Abs, self.g(p)), size(&p));
         Some(largest.noted("the largest of all".to_string()))
     }
+}
+
+fn product(a: Expr, b: Expr) -> Expr {
+    if a == b { power(a, 2.0.into()) } else { a * b }
 }
 
 /// A number of a vector: `q3_w5`.

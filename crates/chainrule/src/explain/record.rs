@@ -300,13 +300,16 @@ mod tests {
     use crate::network::Network;
     use crate::recipe::Settings;
 
-    /// What is recorded is what the trainer's own buffers hold after its step, bit for bit.
-    fn same_as_the_trainer<T: Real>(settings: &str) {
+    fn three_classes() -> Dataset {
         let values: Vec<f64> = (0..24).map(|v| f64::from(v * 7 % 11) / 10.0).collect();
         let labels = vec![0, 1, 2, 1, 0, 2, 1, 0];
         let names = ["a", "b", "c"].map(String::from).to_vec();
-        let data =
-            Dataset::new("t", vec![3], Features::Reals(values), Targets::Classes { labels, names }).unwrap();
+        Dataset::new("t", vec![3], Features::Reals(values), Targets::Classes { labels, names }).unwrap()
+    }
+
+    /// What is recorded is what the trainer's own buffers hold after its step, bit for bit.
+    fn same_as_the_trainer<T: Real>(settings: &str) {
+        let data = three_classes();
         let settings: Settings = toml::from_str(settings).unwrap();
         let resolved = settings.resolve(&data).unwrap();
         let sets = Sets { train: &data, validation: None, test: None };
@@ -330,6 +333,50 @@ mod tests {
             let on = Record::step_on(&trainer, &[1, 4]).unwrap();
             assert_eq!(on.layers[0].params.before, record.layers[0].params.after);
         }
+    }
+
+    /// What is recorded of L-BFGS is what moved the weights and what it remembers, bit for bit.
+    fn same_as_lbfgs<T: Real>(settings: &str) {
+        let data = three_classes();
+        let settings: Settings = toml::from_str(settings).unwrap();
+        let resolved = settings.resolve(&data).unwrap();
+        let sets = Sets { train: &data, validation: None, test: None };
+        let network = Network::new(resolved.spec).unwrap();
+        let mut trainer = Trainer::<T>::new(network, resolved.config, sets, None).unwrap();
+        for step in 1..=6 {
+            let record = Record::next_step(&mut trainer).unwrap();
+            assert!(trainer.trace.is_none() && record.step == step);
+            let newton = record.newton.unwrap();
+            let layout = trainer.net.layout();
+            let search = newton.searches.last().unwrap();
+            let t = T::from_f64(search.points[search.accepted.unwrap()].t);
+            let step_of = |w: &[f64], d: &[f64]| -> Vec<f64> {
+                w.iter().zip(d).map(|(&w, &d)| (T::from_f64(w) + t * T::from_f64(d)).to_f64()).collect()
+            };
+            let learned = newton.learned.unwrap();
+            let (s, y) = trainer.memory.pairs.back().unwrap();
+            for (l, layer) in record.layers.iter().enumerate() {
+                let (before, after, d) = (&layer.params.before, &layer.params.after, &search.direction[l]);
+                assert_eq!(step_of(&before.w, &d.w), after.w, "W of step {step}");
+                assert_eq!(step_of(&before.b, &d.b), after.b);
+                assert_eq!(newton.g[l], layer.given, "gradient of step {step}");
+                assert!(learned.kept);
+                assert_eq!(
+                    (&learned.s[l], &learned.y[l]),
+                    (&parameters(layout, l, s), &parameters(layout, l, y))
+                );
+            }
+            let objective = record.loss.before + record.penalty.before;
+            assert!((newton.loss - objective).abs() <= 1e-15 * objective, "{} {objective}", newton.loss);
+        }
+    }
+
+    #[test]
+    fn iterations_of_lbfgs_are_the_trainers_own_numbers() {
+        let text = "hidden = [4, 3]\nactivation = \"tanh\"\noptimizer = \"lbfgs(history=3)\"\nbatch_size = \"full\"\n\
+                    epochs = 9\nl2 = 0.01";
+        same_as_lbfgs::<f64>(text);
+        same_as_lbfgs::<f32>(text);
     }
 
     #[test]
