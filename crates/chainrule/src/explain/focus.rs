@@ -71,8 +71,9 @@ impl Lines<'_> {
     pub fn unit(&self, l: usize, j: usize) -> Vec<Section> {
         let unit = self.names.unit(l, j);
         let mut forward = Section::new(format!("Unit {unit}, forward"), Law::Forward);
-        let law = if l + 1 == self.names.layers() { Law::Bp1 } else { Law::Bp2 };
+        let law = if l + 1 == self.names.layers() { self.output_law() } else { Law::Bp2 };
         let mut backward = Section::new(format!("The error at {unit}"), law);
+        backward.blocks.extend(self.cancelling().filter(|_| l + 1 == self.names.layers()));
         for s in 0..self.record.n().min(PATHS) {
             forward.extend(self.forward(l, j, s, When::Before));
             backward.extend(self.error(l, j, s));

@@ -33,8 +33,8 @@ impl Newton<'_> {
 impl Tried<'_> {
     fn write(&self, section: &mut Section) {
         section.say(format!(
-            "Points w + t d are tried, each with a forward and a backward pass, until {} falls by at least c1 = {C1} of \
-             what the slope promises and at most c2 = {C2} of the slope is left (the strong Wolfe conditions).",
+            "Points w + t d are tried, each with a forward and a backward pass, until {} falls by at least {C1} (c1) of what \
+             the slope promises and at most {C2} (c2) of the slope is left: the strong Wolfe conditions.",
             self.objective
         ));
         let d = format!("d{}", self.mark);

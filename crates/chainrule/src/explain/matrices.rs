@@ -115,7 +115,7 @@ impl Lines<'_> {
         equation(&mut forward, &[Ok(&a), Err("="), Err(&format!("{}(z({at}))", spec.activation))]);
 
         let mut error =
-            Section::new(format!("Layer {at}, error"), if l == last { Law::Bp1 } else { Law::Bp2 });
+            Section::new(format!("Layer {at}, error"), if l == last { self.output_law() } else { Law::Bp2 });
         let slopes: Vec<f64> = (0..n * units)
             .map(|at| {
                 spec.activation.derivative(layer.z.before[at], layer.a.before[at])

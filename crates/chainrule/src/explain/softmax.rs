@@ -1,7 +1,7 @@
 //! The lines from a softmax output back to its pre-activations: every a depends on every z, and the error of one unit is
 //! a sum over all outputs.
 
-use super::derivation::{Rule, Term};
+use super::derivation::{Law, Rule, Term};
 use super::expr::{Expr, sum};
 use super::lines::{Lines, When};
 use crate::activation::Activation;
@@ -16,6 +16,11 @@ impl Lines<'_> {
     /// Whether the outputs are a softmax, which goes with cross-entropy alone.
     pub(super) fn is_softmax(&self) -> bool {
         self.activation_of(self.last()) == Activation::Softmax
+    }
+
+    /// The law of the error at the outputs.
+    pub(super) fn output_law(&self) -> Law {
+        if self.is_softmax() { Law::SoftmaxBp1 } else { Law::Bp1 }
     }
 
     /// Whether rows of the Jacobian are left out where the target is 0.

@@ -26,8 +26,7 @@ impl Lines<'_> {
         let mut sections =
             vec![self.forward_section("Forward pass", When::Before), self.loss_section(When::Before)];
         let last = self.names.layers() - 1;
-        let law = if self.is_softmax() { Law::SoftmaxBp1 } else { Law::Bp1 };
-        let mut bp1 = Section::new("The error at the outputs", law);
+        let mut bp1 = Section::new("The error at the outputs", self.output_law());
         bp1.blocks.extend(self.cancelling());
         self.for_samples(&mut bp1, |section, s| {
             let all =
@@ -75,7 +74,7 @@ impl Lines<'_> {
                 };
                 format!(
                     "Every out of a softmax depends on every net, so that the error at a net is a sum over all \
-                     outputs.{zeros} In it -target / out and out cancel: what is left is out - target."
+                     outputs.{zeros} In it out cancels 1 / out: what is left is out - target."
                 )
             }
             _ => return None,
