@@ -3,6 +3,7 @@
 use super::derivation::{Block, Law, Rule, Section, Summary, Term};
 use super::expr::{Expr, Quantity, of, sum};
 use super::lines::{Lines, When, value};
+use super::newton::Newton;
 use crate::config::UpdateOrder;
 
 /// Paths are written out for so many samples of a batch; the others enter the sum by name.
@@ -176,16 +177,18 @@ impl Lines<'_> {
         back.blocks.push(Block::Summaries { rows: deltas });
         gradients.blocks.push(Block::Summaries { rows: slopes });
         update.blocks.push(Block::Summaries { rows: moves });
-        let (weight, unit) = names.forms();
-        update.say(format!(
-            "Any part is written out when asked for by name: --layer 1 to {}; --unit {unit}; --weight {weight}.",
-            names.layers()
-        ));
         let newton = self.newton();
         let mut sections = vec![forward, loss, back, gradients];
-        sections.extend(newton.iter().flat_map(|newton| newton.sections()));
+        sections.extend(newton.iter().flat_map(Newton::sections));
         sections.push(update);
-        sections.extend(newton.and_then(|newton| newton.learned()));
+        sections.extend(newton.as_ref().and_then(Newton::learned));
+        let (weight, unit) = names.forms();
+        if let Some(last) = sections.last_mut() {
+            last.say(format!(
+                "Any part is written out when asked for by name: --layer 1 to {}; --unit {unit}; --weight {weight}.",
+                names.layers()
+            ));
+        }
         sections
     }
 }

@@ -141,7 +141,7 @@ impl Newton<'_> {
                 Stage::Start => {}
                 Stage::Down(i) => section.say(format!("First loop, pair {}:", pairs - i)),
                 Stage::Scaled => {
-                    section.say("Between the loops, H is scaled by the curvature of the newest pair:")
+                    section.say("Between the loops, H is scaled by the curvature of the newest pair:");
                 }
                 Stage::Up(i) => section.say(format!("Second loop, pair {}:", i + 1)),
             }

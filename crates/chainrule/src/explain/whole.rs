@@ -3,6 +3,7 @@
 use super::derivation::{Block, Law, Picture, Rule, Section, Term};
 use super::expr::{Expr, Quantity};
 use super::lines::{Lines, When};
+use super::newton::Newton;
 use crate::config::UpdateOrder;
 use crate::loss::Loss;
 
@@ -49,9 +50,9 @@ impl Lines<'_> {
             sections.extend((0..last).rev().map(|l| self.bp2_section(l)));
             sections.extend((0..=last).rev().map(|l| self.gradient_section(l)));
             let newton = self.newton();
-            sections.extend(newton.iter().flat_map(|newton| newton.sections()));
+            sections.extend(newton.iter().flat_map(Newton::sections));
             sections.push(self.update_section(&(0..=last).collect::<Vec<_>>()));
-            sections.extend(newton.and_then(|newton| newton.learned()));
+            sections.extend(newton.as_ref().and_then(Newton::learned));
         }
         let mut after = self.forward_section("The loss after the update", When::After);
         after.blocks.extend(self.loss_section(When::After).blocks);
