@@ -198,7 +198,7 @@ fn large_inputs_are_shrunk() {
         );
         place.write(&format!("mnist/{part}-labels-idx1-ubyte"), idx(&[12], (0..12).map(|i| i % 2).collect()));
     }
-    place.done("train mnist --data-dir . --hidden 3 --epochs 1 --run-dir run --quiet");
+    place.done("train mnist --data-dir . --hidden 3 --activation sigmoid --epochs 1 --run-dir run --quiet");
     place.done("inspect run --output seen");
     let size = |name: &str| {
         let bytes = place.read(name);
