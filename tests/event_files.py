@@ -132,22 +132,27 @@ with tempfile.TemporaryDirectory() as scratch:
     assert shown[:65] == list(range(65)) and shown[-1] == 200 and len(shown) < 130, shown
     print(f"xor: {len(shown)} histograms of 200 epochs")
 
-    # Killed after it had written more epochs than its checkpoint knows, then resumed: no step is there twice.
-    killed = f"{scratch}/killed"
-    words = ["digits", "--hidden", "16", "--epochs", "4", "--run-dir", killed, "--tensorboard"]
-    train(scratch, *words)
-    shutil.copytree(f"{killed}/checkpoint", f"{scratch}/checkpoint")
-    train(scratch, "--resume", killed, "--epochs", "9")
-    shutil.rmtree(f"{killed}/checkpoint")
-    shutil.move(f"{scratch}/checkpoint", f"{killed}/checkpoint")
-    os.remove(f"{killed}/model.safetensors")
-    last = sorted(os.listdir(f"{killed}/tensorboard"))[-1]
-    with open(f"{killed}/tensorboard/{last}", "r+b") as file:
-        file.truncate(os.path.getsize(file.name) - 100)  # what a power cut leaves
-    train(scratch, "--resume", killed, "--epochs", "7")
-    events = read(f"{killed}/tensorboard")
-    assert steps(events, "loss/train") == list(range(1, 8)), steps(events, "loss/train")
-    assert steps(events, "weights/output", "Histograms") == list(range(8))
-    check_scalars(events, killed)
-    check_model(events, killed)
+    # Killed after it had written more epochs than its checkpoint knows, then resumed without a word of where its event files
+    # are, and from another folder: no step is there twice.
+    for killed, flag, board in [
+        (f"{scratch}/killed", "--tensorboard", f"{scratch}/killed/tensorboard"),
+        (f"{scratch}/elsewhere", "--tensorboard=logs/elsewhere", f"{scratch}/logs/elsewhere"),
+    ]:
+        train(scratch, "digits", "--hidden", "16", "--epochs", "4", "--run-dir", killed, flag)
+        shutil.copytree(f"{killed}/checkpoint", f"{scratch}/checkpoint")
+        train("/", "--resume", killed, "--epochs", "9")
+        shutil.rmtree(f"{killed}/checkpoint")
+        shutil.move(f"{scratch}/checkpoint", f"{killed}/checkpoint")
+        os.remove(f"{killed}/model.safetensors")
+        last = sorted(os.listdir(board))[-1]
+        with open(f"{board}/{last}", "r+b") as file:
+            file.truncate(os.path.getsize(file.name) - 100)  # what a power cut leaves
+        train("/", "--resume", killed, "--epochs", "7")
+        events = read(board)
+        assert len(os.listdir(board)) == 3, os.listdir(board)
+        assert os.path.exists(f"{killed}/tensorboard") == (flag == "--tensorboard")
+        assert steps(events, "loss/train") == list(range(1, 8)), steps(events, "loss/train")
+        assert steps(events, "weights/output", "Histograms") == list(range(8))
+        check_scalars(events, killed)
+        check_model(events, killed)
     print("resumed: every step once")

@@ -3,7 +3,7 @@
 Usage: recompute.py FILE.json…, with the output of `chainrule explain … --format json`. A formula has operators between
 spaces; a name directly before a parenthesis is a function, every other name an operand. Nothing is imported but the
 standard library, and no operand's value is taken from anywhere but the term itself. Then the terms must hang together: an
-operand that another term defines has the value that term found.
+operand that another term defines, before it or after it, has the value that term found.
 """
 
 import json
@@ -115,7 +115,7 @@ def check(name):
     with open(name) as file:
         derivation = json.load(file)
     tolerance = TOLERANCE[derivation["dtype"]]
-    found, worst, count = {}, 0.0, 0
+    found, used, worst, count = {}, [], 0.0, 0
     for section in derivation["sections"]:
         for term in section["blocks"]:
             if term["kind"] != "term":
@@ -125,14 +125,15 @@ def check(name):
             difference = abs(value - term["value"]) / max(1.0, abs(term["value"]))
             if not difference <= tolerance:
                 return f"{name}: {term['symbol']} = {term['formula']} is {value!r}, not {term['value']!r}", count
-            for symbol, given in operands.items():
-                if symbol in found and not abs(found[symbol] - given) <= tolerance * max(1.0, abs(given)):
-                    return f"{name}: {term['symbol']} uses {symbol} = {given!r}, defined as {found[symbol]!r}", count
+            used += [(term["symbol"], symbol, given) for symbol, given in operands.items()]
             for symbol in [term["symbol"], *term.get("aliases", [])]:
                 if symbol in found and not abs(found[symbol] - term["value"]) <= tolerance * max(1.0, abs(value)):
                     return f"{name}: {symbol} is defined twice, differently", count
                 found[symbol] = term["value"]
             worst, count = max(worst, difference), count + 1
+    for user, symbol, given in used:
+        if symbol in found and not abs(found[symbol] - given) <= tolerance * max(1.0, abs(given)):
+            return f"{name}: {user} uses {symbol} = {given!r}, defined as {found[symbol]!r}", count
     if count == 0:
         return f"{name}: no terms", count
     return None, count

@@ -3,7 +3,7 @@
 Usage: run.py PROGRAM. Activations, losses, optimizers, bias modes, regularisers, batches, sample and class weights, both
 update orders, both number types, first steps and later ones, with a fixed seed. For each, `recompute.py` does every term
 again by plain arithmetic, and `chainrule train` makes the same steps: the weights in its model file must have the bits
-of the derivation's w+ and b+.
+of the derivation's w+ and b+. L-BFGS is explained at each of its first four steps, softmax with each loss that it goes with.
 """
 
 import json
@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ACTIVATIONS = ["identity", "sigmoid", "tanh", "relu", "leaky_relu(0.1)", "elu(0.7)", "gelu", "silu", "softplus"]
 OPTIMIZERS = [
     "sgd", "sgd(momentum=0.9)", "sgd(momentum=0.9, nesterov=true)", "rmsprop", "rmsprop(momentum=0.5)", "adagrad",
-    "adam", "adamw(weight_decay=0.1)", "lbfgs",
+    "adam", "adamw(weight_decay=0.1)", "lbfgs", "lbfgs(history=2)",
 ]
 # (data, target columns, loss, output activations)
 TASKS = [
@@ -36,14 +36,19 @@ TASKS = [
 ]
 
 
-def settings(choose):
-    data, target, loss, outputs = choose.choice(TASKS)
+SOFTMAX = [task for task in TASKS if task[3] == ["softmax"]]
+# What L-BFGS and softmax must be seen to write out.
+RULES = ["jacobian", "dot-product", "loop-factor", "direction", "search", "pair"]
+
+
+def settings(choose, optimizers=OPTIMIZERS, tasks=TASKS):
+    data, target, loss, outputs = choose.choice(tasks)
     words = [str(ROOT / "data" / "iris.csv") if data == "iris" else data]
     if target:
         words.append(f"target={target}")
     layers = choose.choice([[], [3], [2, 2], [4]])
-    optimizer = choose.choice(OPTIMIZERS)
-    lbfgs = optimizer == "lbfgs"
+    optimizer = choose.choice(optimizers)
+    lbfgs = optimizer.startswith("lbfgs")
     options = {
         "hidden": json.dumps(layers),
         "activation": json.dumps([choose.choice(ACTIVATIONS) for _ in layers] or "tanh"),
@@ -126,18 +131,41 @@ def same_bits(derivation, model):
     return None, len(new)
 
 
+def cases(choose):
+    """(settings, step) of each network."""
+    newton = [optimizer for optimizer in OPTIMIZERS if optimizer.startswith("lbfgs")]
+    any_case = [(settings(choose), choose.choice([1, 1, 2, 7])) for _ in range(150)]
+    of_newton = [(settings(choose, newton), 1 + at % 4) for at in range(40)]
+    of_softmax = [(settings(choose, tasks=[SOFTMAX[at % len(SOFTMAX)]]), 1 + at % 3) for at in range(20)]
+    return any_case + of_newton + of_softmax
+
+
+def softmax_is_refused(program):
+    """The losses that softmax does not go with are refused by name: there is nothing to explain."""
+    losses = {loss.split("(")[0] for _, _, loss, outputs in TASKS if outputs != ["softmax"]}
+    for loss in losses:
+        words = [program, "explain", "mazur", "output_activation=softmax", f"loss={loss}"]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode != 2 or loss not in done.stderr or "softmax" not in done.stderr:
+            sys.exit(f"FAILED {' '.join(words)}: not refused\n{done.stderr}")
+
+
 def main():
     program, choose = sys.argv[1], random.Random(4)
+    softmax_is_refused(program)
     terms = weights = 0
-    networks = 150
+    chosen = cases(choose)
+    rules = {}
     unseen = {*ACTIVATIONS, *OPTIMIZERS, *(loss for _, _, loss, _ in TASKS), "softmax", "f32", "f64", "output-first"}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        for index in range(networks):
-            words, step = settings(choose), choose.choice([1, 1, 2, 7])
+        for index, (words, step) in enumerate(chosen):
             unseen -= {one for one in unseen if any(one in word for word in words)}
             file = folder / f"{index}.json"
             file.write_text(run(program, "explain", *words, "--step", str(step), "--format", "json"))
+            for section in json.loads(file.read_text())["sections"]:
+                for term in section["blocks"]:
+                    rules[term.get("rule")] = rules.get(term.get("rule"), 0) + 1
             fault, count = recompute.check(str(file))
             if not fault:
                 trained = [word for word in words if not word.startswith("epochs=")]
@@ -155,7 +183,11 @@ def main():
     if unseen:
         print(f"FAILED: never chosen: {unseen}")
         return 1
-    print(f"{networks} networks: {terms} terms recomputed, {weights} new weights and biases equal the trainer's to the bit")
+    if missing := [rule for rule in RULES if not rules.get(rule)]:
+        print(f"FAILED: never written out: {missing}")
+        return 1
+    seen = ", ".join(f"{rules[rule]} {rule}" for rule in RULES)
+    print(f"{len(chosen)} networks ({seen}): {terms} terms recomputed, {weights} new weights and biases equal the trainer's to the bit")
     return 0
 
 

@@ -10,8 +10,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::setup;
-use crate::terminal::table;
-use crate::watch::{say, thousands};
+use crate::terminal::{table, thousands};
+use crate::watch::say;
 
 pub mod args;
 mod growth;

@@ -16,7 +16,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::flags::split_words;
-use crate::watch::thousands;
+use crate::terminal::thousands;
 use crate::{Usage, setup};
 use args::{CheckArgs, Limit};
 use subject::{Checked, Chosen, How, Subject, is_model};

@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{DataArgs, DataCommand};
-use crate::terminal::{shape, table};
-use crate::watch::{say, thousands};
+use crate::terminal::{shape, table, thousands};
+use crate::watch::say;
 
 mod rows;
 mod show;

@@ -153,7 +153,8 @@ fn figures(model: &Model, data: &Dataset, measured: &Measured) -> Vec<(String, S
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     if let Some(accuracy) = measured.score.accuracy {
         let right = (accuracy * measured.samples as f64).round();
-        let samples = format!("{} of {}", crate::watch::thousands(right), count(measured.samples, "sample"));
+        let samples =
+            format!("{} of {}", crate::terminal::thousands(right), count(measured.samples, "sample"));
         let words = match info.accuracy {
             Accuracy::Argmax => format!("{samples}: the largest output is the class"),
             Accuracy::Threshold => "share of outputs on their target's side of 1/2".into(),

@@ -22,7 +22,8 @@ use crate::args::TrainArgs;
 use crate::profile::{Laps, Profile};
 use crate::report;
 use crate::run_folder::RunFolder;
-use crate::watch::{Watch, loss_text, say, thousands};
+use crate::terminal::thousands;
+use crate::watch::{Watch, loss_text, say};
 
 /// A network's answers on a data set, measured.
 #[derive(Clone, Debug, Serialize)]

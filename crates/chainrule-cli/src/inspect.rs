@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use crate::report::bias_text;
 use crate::run_folder::model_file;
-use crate::terminal::{count, list, pairs, shape, table, width};
-use crate::watch::{say, thousands};
+use crate::terminal::{count, list, pairs, shape, table, thousands, width};
+use crate::watch::say;
 use args::InspectArgs;
 use replay::Inside;
 

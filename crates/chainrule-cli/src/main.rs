@@ -25,6 +25,7 @@ mod reproduce;
 mod train;
 
 // How the terminal shows it.
+mod bars;
 mod terminal;
 
 // What a run writes and shows.

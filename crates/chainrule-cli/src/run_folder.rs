@@ -11,7 +11,7 @@ use chainrule_io::atomic::remove_leftovers;
 use chainrule_io::{Checkpoint, load_checkpoint, save_checkpoint, write_atomically};
 
 /// The files of a run folder, each written whole or not at all.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "config.toml",
     "history.csv",
     "summary.json",
@@ -19,6 +19,7 @@ const FILES: [&str; 8] = [
     "loss.svg",
     "accuracy.svg",
     "report.html",
+    crate::tensorboard::ELSEWHERE,
     "checkpoint/state.safetensors",
 ];
 

@@ -11,6 +11,7 @@ use chainrule_io::{Model, write_atomically};
 use chainrule_report::{Bitmap, Palette, Panel, panels, signed_bars};
 
 use crate::Usage;
+use crate::bars;
 use crate::fool::sample::{check_loss, classes, one_class, own_target, shares};
 use crate::fool::unit::Unit;
 use crate::report::picture_shape;
@@ -23,8 +24,6 @@ const SHEET: usize = 60;
 const ACROSS: usize = 3;
 /// Samples of which each has a row of its own.
 const FEW: usize = 3;
-/// Bars of a table's inputs, the largest |dE/dx|.
-const BARS: usize = 60;
 
 /// dE/dx of one sample.
 struct Saliency {
@@ -69,7 +68,7 @@ pub fn write(path: &Path, model: &Model, data: &Dataset, has_target: bool, sampl
     let found = compute(model, data, has_target, samples, &unit);
     let draw = |chosen: &[Saliency]| match picture {
         Some(size) => pictures(chosen, size),
-        None => bars(&chosen[0], &unit),
+        None => chart(&chosen[0], &unit),
     };
     match ending.as_deref() {
         Some("png") => write_atomically(path, &draw(&found))?,
@@ -140,16 +139,11 @@ fn pictures(found: &[Saliency], (rows, columns): (usize, usize)) -> Vec<u8> {
 }
 
 /// A bar for each input of a table.
-fn bars(one: &Saliency, unit: &Unit) -> Vec<u8> {
-    let mut places: Vec<usize> = (0..one.dx.len()).collect();
-    places.sort_by(|&a, &b| one.dx[b].abs().total_cmp(&one.dx[a].abs()));
-    places.truncate(BARS);
-    places.sort_unstable();
-    let bars: Vec<(String, f64)> =
-        places.into_iter().map(|i| (shortened(&name(unit, i), 32), one.dx[i])).collect();
+fn chart(one: &Saliency, unit: &Unit) -> Vec<u8> {
+    let (bars, some) = bars::of_inputs(&one.dx, |i| name(unit, i));
     let answer = if one.answer.is_empty() { String::new() } else { format!(", answer {}", one.answer) };
     let title = format!("sample {}: dE/dx, E with {}", one.sample, shortened(&one.with, 24));
-    let more = if one.dx.len() > BARS { ", the largest" } else { "" };
+    let more = if some { ", the largest" } else { "" };
     let note = format!("x {}{more}{answer}", unit.words);
     signed_bars(&title, &note, &bars)
 }

@@ -4,13 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chainrule::Real;
 use chainrule::inspect::Inspector;
 use chainrule::metrics::Score;
 use chainrule::spec::NetworkSpec;
 use chainrule::train::{EpochRecord, Trainer};
 use chainrule_io::tensorboard::{EventFile, Value, has_events};
+use serde::{Deserialize, Serialize};
 
 use crate::Usage;
 use crate::args::TrainArgs;
@@ -29,12 +30,45 @@ pub struct Board<T> {
     inspector: Inspector<T>,
 }
 
-/// The folder that the arguments name; a resumed run goes on in its own.
-pub fn folder(args: &TrainArgs, run: &RunFolder) -> Option<PathBuf> {
-    let own = run.file("tensorboard");
+/// In a run's folder: where its event files are, if that is elsewhere.
+pub const ELSEWHERE: &str = "tensorboard.toml";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    /// Absolute, so that a run resumes from any folder.
+    folder: PathBuf,
+}
+
+/// The folder that the arguments name; a resumed run goes on where it wrote before. A folder elsewhere is remembered in
+/// that of the run.
+pub fn folder(args: &TrainArgs, run: &RunFolder) -> Result<Option<PathBuf>> {
+    let (own, remembered) = (run.file("tensorboard"), run.file(ELSEWHERE));
     match &args.tensorboard {
-        Some(folder) => Some(folder.clone().unwrap_or(own)),
-        None => (args.resume.is_some() && has_events(&own)).then_some(own),
+        Some(Some(folder)) => {
+            let cannot = || format!("--tensorboard={}: not a folder", folder.display());
+            let elsewhere = Elsewhere { folder: std::path::absolute(folder).with_context(cannot)? };
+            let what = "# Where the event files of this run are: --resume goes on there.\n";
+            run.write(ELSEWHERE, &format!("{what}{}", toml::to_string(&elsewhere)?))?;
+            Ok(Some(folder.clone()))
+        }
+        Some(None) => {
+            if remembered.is_file() {
+                std::fs::remove_file(&remembered)
+                    .with_context(|| format!("cannot remove {}", remembered.display()))?;
+            }
+            Ok(Some(own))
+        }
+        None if args.resume.is_some() && remembered.is_file() => {
+            let text = std::fs::read_to_string(&remembered);
+            let text = text.with_context(|| format!("cannot read {}", remembered.display()))?;
+            let elsewhere: Elsewhere = toml::from_str(&text).with_context(|| {
+                let expected = "expected folder = \"…\", the folder of the run's event files";
+                format!("{}: {expected} (or name it: --tensorboard=DIR)", remembered.display())
+            })?;
+            Ok(Some(elsewhere.folder))
+        }
+        None => Ok((args.resume.is_some() && has_events(&own)).then_some(own)),
     }
 }
 

@@ -110,6 +110,19 @@ pub fn list<S: AsRef<str>>(items: &[S], limit: usize) -> String {
     if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
+/// `12,345`
+pub fn thousands(value: f64) -> String {
+    let digits = format!("{:.0}", if value.is_finite() { value.max(0.0) } else { 0.0 });
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// `1 sample`, `1,934 samples`.
 pub fn count(number: usize, singular: &str) -> String {
     let plural = match (number, singular.ends_with('s')) {
@@ -117,7 +130,7 @@ pub fn count(number: usize, singular: &str) -> String {
         (_, true) => "es",
         (_, false) => "s",
     };
-    format!("{} {singular}{plural}", crate::watch::thousands(number as f64))
+    format!("{} {singular}{plural}", thousands(number as f64))
 }
 
 /// A figure with six significant digits.
@@ -143,7 +156,7 @@ pub fn shape(shape: &[usize]) -> String {
     if shape.len() < 2 {
         return sides.join("");
     }
-    format!("{} = {}", sides.join(" × "), crate::watch::thousands(shape.iter().product::<usize>() as f64))
+    format!("{} = {}", sides.join(" × "), thousands(shape.iter().product::<usize>() as f64))
 }
 
 #[cfg(test)]

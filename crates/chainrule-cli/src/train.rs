@@ -114,7 +114,7 @@ fn run_as<T: Real>(
     let mut watch =
         Watch::new(folder.clone(), columns, extra, &trainer, args.checkpoint_every, stop, args.quiet)?;
     if trainer.progress().step < trainer.total_steps() {
-        let board = tensorboard::folder(args, &folder).map(|events| Board::new(&events, &trainer));
+        let board = tensorboard::folder(args, &folder)?.map(|events| Board::new(&events, &trainer));
         watch.show_to(board.transpose()?);
     }
     if args.profile {
@@ -129,11 +129,7 @@ fn run_as<T: Real>(
     }
     let closed = watch.close();
     let shown = folder.path().display();
-    let events = match &args.tensorboard {
-        Some(Some(events)) => format!(" --tensorboard={}", events.display()),
-        _ => String::new(), // in the run's own folder they are found again
-    };
-    let resume = format!("chainrule train --resume {shown}{events}");
+    let resume = format!("chainrule train --resume {shown}");
     let kept = || format!("what was saved last is in {shown}/checkpoint; to continue: {resume}");
     let ending = ending.with_context(|| format!("training stopped; the run folder is {shown}"))?;
     closed.with_context(kept)?;

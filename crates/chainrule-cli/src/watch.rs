@@ -1,5 +1,7 @@
 //! What watches a training run: the progress bar, a line per epoch, history, checkpoints, Ctrl-C.
 
+mod lines;
+
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -18,6 +20,9 @@ use crate::diagnosis;
 use crate::profile::Laps;
 use crate::run_folder::RunFolder;
 use crate::tensorboard::Board;
+use crate::terminal::thousands;
+pub use lines::loss_text;
+use lines::{epoch_header, epoch_line};
 
 /// Time between checkpoints unless steps are counted.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
@@ -336,64 +341,6 @@ impl<T: Real> Observer<T> for Watch<T> {
         self.warn(trainer, measured);
         self.lap("diagnosing");
         self.guard(written)
-    }
-}
-
-/// `12,345`
-pub fn thousands(value: f64) -> String {
-    let digits = format!("{:.0}", if value.is_finite() { value.max(0.0) } else { 0.0 });
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn epoch_header(record: &EpochRecord) -> String {
-    let mut line = format!("{:>5}  {:>10}", "epoch", "train loss");
-    if record.train.accuracy.is_some() {
-        line += &format!("  {:>9}", "accuracy");
-    }
-    if record.validation.is_some() {
-        line += &format!("  {:>10}", "validation");
-        if record.train.accuracy.is_some() {
-            line += &format!("  {:>9}", "accuracy");
-        }
-    }
-    line += &format!("  {:>10}", "test loss");
-    if record.train.accuracy.is_some() {
-        line += &format!("  {:>9}", "accuracy");
-    }
-    line + &format!("  {:>8}", "time")
-}
-
-fn epoch_line(record: &EpochRecord, seconds: f64) -> String {
-    let mut line = format!("{:>5}", record.epoch);
-    let shown_accuracy = record.train.accuracy.is_some();
-    let mut put = |score: Option<chainrule::metrics::Score>| {
-        line += &score.map_or(format!("  {:>10}", "-"), |s| format!("  {:>10}", loss_text(s.loss)));
-        if shown_accuracy {
-            let accuracy = score.and_then(|s| s.accuracy);
-            line += &accuracy.map_or(format!("  {:>9}", "-"), |a| format!("  {:>7.2} %", 100.0 * a));
-        }
-    };
-    put(Some(record.train));
-    if record.validation.is_some() {
-        put(record.validation);
-    }
-    put(record.test);
-    line + &format!("  {seconds:>6.2} s")
-}
-
-/// A loss in a column of ten: fixed where that shows it, scientific where it would be 0.
-pub fn loss_text(loss: f64) -> String {
-    if loss != 0.0 && (loss.abs() < 1e-3 || loss.abs() >= 1e5) {
-        format!("{loss:.4e}")
-    } else {
-        format!("{loss:.5}")
     }
 }
 

@@ -145,6 +145,60 @@ fn later_figures_come_from_the_other_update_order() {
     assert!(row.contains("0.000035102") && row.contains("0.000035085"), "{row}");
 }
 
+/// The two loops of L-BFGS, as NumPy has them: g by hand at w and at w - 16 g, the point that the first line search accepts;
+/// s = -16 g, y = g+ - g, rho = 1 / (s @ y), q = -g+, alpha = rho * (s @ q), q -= alpha * y, gamma = (s @ y) / (y @ y),
+/// r = gamma * q, beta = rho * (y @ r), d = r + (alpha - beta) * s.
+#[test]
+fn lbfgs_has_its_numbers_in_every_format() {
+    let line = "explain mazur optimizer=lbfgs learning_rate=1 batch_size=full";
+    let first = Place::new().done(line).out;
+    assert!(first.contains("= w5 + t5 * d_w5 = 0.4 + 16 * (-0.082167041)"), "{first}");
+    let formats = all_formats(&format!("{line} --step 2"));
+    for (symbol, printed) in [
+        ("rho1", "11.72556071"),
+        ("s1.q", "0.14856508"),
+        ("alpha1", "1.742008863"),
+        ("gamma", "43.11896294"),
+        ("y1.r", "-0.004014621"),
+        ("beta1", "-0.047073679"),
+        ("d_w1", "0.161720802"),
+        ("d_w5", "-2.434136113"),
+        ("d_w8", "0.36977174"),
+        ("g.d", "-0.269809812"),
+    ] {
+        printed_in(&formats, symbol, printed);
+    }
+    let [text, markdown, html, _] = &formats;
+    assert!(text.contains("w5+ = w5 + t1 * d_w5") && text.contains("remembered as pair 2"), "{text}");
+    assert!(markdown.contains("s_{1}^{\\top} y_{1}") && markdown.contains("q_{1,w5}"));
+    assert!(
+        html.contains("<mi>ρ</mi>")
+            && html.contains("<msubsup><mi>s</mi><mtext>1</mtext><mi>T</mi></msubsup>")
+    );
+}
+
+/// a = softmax(z) of the worked example's z = 1.105905967, 1.224921404; da_j/dz_i = a_j ([i = j] - a_i).
+#[test]
+fn softmax_has_its_jacobian_in_every_format() {
+    let formats = all_formats("explain mazur loss=cross_entropy output_activation=softmax");
+    let e = [1.105_905_967f64, 1.224_921_404].map(f64::exp);
+    let a = e.map(|v| v / (e[0] + e[1]));
+    let own = format!("{:.8}", a[0] * (1.0 - a[0]));
+    let other = format!("{:.8}", -a[0] * a[1]);
+    for (symbol, printed) in [
+        ("dout_o1/dnet_o1", own.as_str()),
+        ("dout_o2/dnet_o1", &other),
+        ("dout_o1/dnet_o2", &other),
+        ("dout_o2/dnet_o2", &own),
+        ("dE/dout_o1", &format!("{:.7}", -0.01 / a[0])),
+        ("dE/dnet_o1|o2", &format!("{:.7}", 0.99 * a[0])),
+        ("dE/dnet_o1", &format!("{:.7}", a[0] - 0.01)),
+        ("delta_o2", &format!("{:.7}", a[1] - 0.99)),
+    ] {
+        printed_in(&formats, symbol, printed);
+    }
+}
+
 #[test]
 fn text_has_80_columns_and_no_colour_in_a_pipe() {
     let place = Place::new();
@@ -161,6 +215,9 @@ fn text_has_80_columns_and_no_colour_in_a_pipe() {
         "digits".into(),
         "digits --sample 0 --unit h1 --unit o10 --weight 1,500,3 --layer 2".into(),
         "digits --weight 2,64,10".into(),
+        "digits optimizer=lbfgs batch_size=full epochs=20 --step 3 --weight 2,64,10".into(),
+        "digits optimizer=lbfgs batch_size=full epochs=20 --step 3".into(),
+        "xor hidden=[3] optimizer=lbfgs batch_size=full order=file l2=0.1 --step 3 --digits 12".into(),
         format!("{iris} --target species --hidden 6 --batch-size 4 --dropout 0.5"),
         format!("{iris} --target species --hidden 6 --layer 1 --layer 2 --digits 12"),
     ] {

@@ -157,6 +157,61 @@ fn event_files_grow_by_epochs_and_change_no_bit_of_a_run() {
 }
 
 #[test]
+fn a_resumed_run_goes_on_where_its_event_files_are() {
+    let place = Place::new();
+    place.done("train xor --epochs 2 --run-dir run --tensorboard=logs/1 --quiet");
+    place.done("train --resume run --epochs 4 --quiet");
+    let files = event_files(&place.path("logs/1"));
+    // The version, the start, and two epochs more.
+    assert_eq!((files.len(), records(&std::fs::read(&files[1]).unwrap())), (2, 4));
+    assert!(!place.path("run/tensorboard").exists());
+    // Another folder is remembered in its place; the run's own has no need to be.
+    place.done("train --resume run --epochs 5 --tensorboard=logs/2 --quiet");
+    place.done("train --resume run --epochs 6 --quiet");
+    assert_eq!([1, 2].map(|n| event_files(&place.path(&format!("logs/{n}"))).len()), [2, 2]);
+    place.done("train --resume run --epochs 7 --tensorboard --quiet");
+    place.done("train --resume run --epochs 8 --quiet");
+    assert_eq!(event_files(&place.path("logs/2")).len(), 2);
+    assert_eq!(event_files(&place.path("run/tensorboard")).len(), 2);
+    place.write("run/tensorboard.toml", "fold = 3");
+    place.refuses(
+        "train --resume run --epochs 9 --quiet",
+        1,
+        &["tensorboard.toml", "expected folder", "--tensorboard=DIR"],
+    );
+    place.no_temporaries();
+}
+
+/// Inputs of 200 by 120 pixels: drawn as 67 by 40, in a frame, with a number of 14 rows 3 below; two across, 8 between.
+#[test]
+fn large_inputs_are_shrunk() {
+    let place = Place::new();
+    let idx = |dims: &[u32], values: Vec<u8>| {
+        let dims_bytes = dims.iter().flat_map(|dim| dim.to_be_bytes());
+        [0, 0, 8, dims.len() as u8].into_iter().chain(dims_bytes).chain(values).collect::<Vec<u8>>()
+    };
+    let pixel = |at: usize| if at / 120 % 200 < 100 || at.is_multiple_of(7) { 200 } else { 20 };
+    for part in ["train", "t10k"] {
+        place.write(
+            &format!("mnist/{part}-images-idx3-ubyte"),
+            idx(&[12, 200, 120], (0..12 * 200 * 120).map(pixel).collect()),
+        );
+        place.write(&format!("mnist/{part}-labels-idx1-ubyte"), idx(&[12], (0..12).map(|i| i % 2).collect()));
+    }
+    place.done("train mnist --data-dir . --hidden 3 --activation sigmoid --epochs 1 --run-dir run --quiet");
+    place.done("inspect run --output seen");
+    let size = |name: &str| {
+        let bytes = place.read(name);
+        [16, 20].map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()))
+    };
+    assert_eq!(size("seen/first-layer.png"), [2 * (42 + 8) + 8, 2 * (69 + 3 + 14 + 8) + 8]);
+    let [width, height] = size("seen/exciting-1.png");
+    assert!(width < 34 + 14 * 50 && height < 4 * 80, "{width} by {height}");
+    // Its pictures lie in the page, too.
+    assert!(place.read("seen/inspect.html").len() < 400_000);
+}
+
+#[test]
 fn a_killed_run_leaves_whole_records() {
     let place = Place::new();
     let line = "train digits --epochs 100000 --hidden 16 --run-dir run --tensorboard --quiet";

@@ -87,5 +87,8 @@ fn law(law: Law) -> &'static str {
         Law::Gradient => "BP3   dE/db(l) = delta(l)        BP4   dE/dW(l) = delta(l) a(l-1)^T",
         Law::Path => "dE/dw = dE/dout * dout/dnet * dnet/dw",
         Law::Descent => "w+ = w - eta * dE/dw",
+        Law::Direction => "d = -H dE/dw",
+        Law::Step => "w+ = w + t * d",
+        Law::SoftmaxBp1 => "BP1   delta(i) = sum over j of dE/da(j) * a(j) ([i = j] - a(i))",
     }
 }

@@ -50,7 +50,7 @@ impl Bitmap {
 
     /// The bitmap reduced by the smallest whole factor that fits it into a size, each pixel the mean of those
     /// it stands for.
-    pub(crate) fn shrunk(&self, most_rows: usize, most_columns: usize) -> Self {
+    pub fn shrunk(&self, most_rows: usize, most_columns: usize) -> Self {
         let (rows, columns) = self.size();
         let factor = rows.div_ceil(most_rows.max(1)).max(columns.div_ceil(most_columns.max(1))).max(1);
         let (small_rows, small_columns) = (rows.div_ceil(factor), columns.div_ceil(factor));

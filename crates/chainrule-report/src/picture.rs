@@ -4,7 +4,7 @@
 //! same everywhere.
 
 mod bars;
-mod canvas;
+pub(crate) mod canvas;
 mod panels;
 
 pub use bars::signed_bars;

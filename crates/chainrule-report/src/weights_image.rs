@@ -1,4 +1,5 @@
 use crate::image::{Bitmap, png_file};
+use crate::picture::canvas::{CAPITAL_ROWS, Canvas, text_width};
 
 /// The largest negative number of a diverging picture, and the largest positive one.
 const BLUE: [f64; 3] = [0.0, 82.0, 155.0];
@@ -55,29 +56,12 @@ impl Picture {
         Self { rows, columns, pixels }
     }
 
-    /// A whole number in small digits, three pixels by five each, every pixel `size` wide.
-    pub fn of_number(number: usize, size: usize) -> Self {
-        const DIGITS: [u16; 10] = [
-            0b111_101_101_101_111,
-            0b010_110_010_010_111,
-            0b111_001_111_100_111,
-            0b111_001_111_001_111,
-            0b101_101_111_001_001,
-            0b111_100_111_001_111,
-            0b111_100_111_101_111,
-            0b111_001_010_010_010,
-            0b111_101_111_101_111,
-            0b111_101_111_001_111,
-        ];
-        let digits = number.to_string();
-        let mut picture = Self::plain(5, 4 * digits.len() - 1, WHITE);
-        for (at, digit) in digits.bytes().enumerate() {
-            let bits = DIGITS[usize::from(digit - b'0')];
-            for place in (0..15).filter(|place| bits >> (14 - place) & 1 == 1) {
-                picture.pixels[place / 3 * picture.columns + 4 * at + place % 3] = GREY;
-            }
-        }
-        picture.enlarged(size)
+    /// Words in grey letters, every pixel of a letter `size` wide; of one line, without room for what hangs below it.
+    pub fn of_words(words: &str, size: usize) -> Self {
+        let (rows, columns) = (CAPITAL_ROWS * size, text_width(words, size));
+        let mut canvas = Canvas::new(columns, rows);
+        canvas.text(0, 0, words, GREY, size);
+        Self { rows, columns, pixels: canvas.into_pixels() }
     }
 
     /// Every pixel as a square of `factor` pixels on a side.
@@ -170,13 +154,21 @@ mod tests {
         assert_eq!((row.rows, row.columns), (4, 11));
     }
 
+    /// In the letters of every other picture.
     #[test]
     fn numbers_are_drawn() {
-        let one = Picture::of_number(1, 1);
-        let dark = |row: usize| (0..3).map(|c| u8::from(one.pixels[row * 3 + c] == GREY)).collect::<Vec<_>>();
-        assert_eq!([dark(0), dark(1), dark(4)], [vec![0, 1, 0], vec![1, 1, 0], vec![1, 1, 1]]);
-        let long = Picture::of_number(1280, 2);
-        assert_eq!((long.rows, long.columns), (10, 30));
+        let one = Picture::of_words("1", 1);
+        let ink = |picture: &Picture, row: usize| -> String {
+            let row = &picture.pixels[row * picture.columns..][..picture.columns];
+            row.iter().map(|&pixel| if pixel == GREY { '#' } else { '.' }).collect()
+        };
+        assert_eq!(
+            (one.rows, [0, 1, 6].map(|row| ink(&one, row))),
+            (7, [".#.", "##.", "###"].map(String::from))
+        );
+        let long = Picture::of_words("1280", 2);
+        assert_eq!((long.rows, long.columns), (14, 2 * (3 + 5 + 5 + 5 + 3)));
+        assert_eq!(ink(&long, 12), "######..##########....######......######..");
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //! Nocedal and Wright, Numerical Optimization, 2nd ed.: algorithm 7.4 (two-loop recursion), 3.5 and 3.6 (line
 //! search for the strong Wolfe conditions, c1 = 1e-4, c2 = 0.9). Its own driver over a loss-and-gradient closure.
 
+pub mod trace;
+
 use crate::Real;
 use std::collections::VecDeque;
+use trace::{Down, Learned, Next, Point, Scaling, Search, Trace, Up};
 
 /// What it remembers: pairs s = w' - w, y = g' - g, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,14 +25,18 @@ pub enum Progress {
     Converged,
 }
 
-const C1: f64 = 1e-4;
-const C2: f64 = 0.9;
+/// Of the slope, how much a step must at least lower the loss.
+pub const C1: f64 = 1e-4;
+/// Of the slope, how much may at most be left of it.
+pub const C2: f64 = 0.9;
+/// How near a step between two points comes to either, as shares of the way.
+pub const SHARE: (f64, f64) = (0.1, 0.9);
 const MAX_EVALUATIONS: usize = 25;
 
 /// One iteration from `params`, whose loss and gradient the closure gives; moves `params` to the new point.
 ///
 /// `evaluate(params, gradient)` writes the mean gradient and returns the mean loss. `first_step` scales the very
-/// first, steepest-descent direction.
+/// first, steepest-descent direction. `trace`, if given, is overwritten with every number of the iteration.
 ///
 /// # Errors
 /// Those of `evaluate`.
@@ -38,22 +45,25 @@ pub fn step<T: Real, E>(
     memory: &mut Memory<T>,
     history: usize,
     first_step: f64,
+    mut trace: Option<&mut Trace<Vec<T>>>,
     mut evaluate: impl FnMut(&[T], &mut [T]) -> Result<f64, E>,
 ) -> Result<Progress, E> {
     let mut g = vec![T::default(); params.len()];
     let loss = evaluate(params, &mut g)?;
+    if let Some(trace) = &mut trace {
+        **trace = Trace { loss, g: g.clone(), searches: Vec::new(), learned: None };
+    }
     if dot(&g, &g) == 0.0 {
         return Ok(Progress::Converged);
     }
-    for attempt in 0..2 {
+    let attempts = if memory.pairs.is_empty() { 1 } else { 2 };
+    for attempt in 0..attempts {
         if attempt == 1 {
             memory.pairs.clear(); // a bad model of the curvature: start again from steepest descent
         }
-        let direction = direction(&g, memory);
+        let mut seen = trace.is_some().then(Search::default);
+        let direction = direction(&g, memory, seen.as_mut());
         let slope = dot(&direction, &g);
-        if !(slope < 0.0) {
-            continue;
-        }
         // Without a model of the curvature, no parameter moves by more than `first_step`.
         let trial = if memory.pairs.is_empty() {
             let largest = g.iter().map(|v| v.abs().to_f64()).fold(0.0, f64::max);
@@ -62,119 +72,161 @@ pub fn step<T: Real, E>(
             1.0
         };
         let start = params.to_vec();
-        let mut at = Point { alpha: 0.0, loss, slope, g: g.clone() };
-        if search(&start, &direction, trial, &mut at, params, &mut evaluate)? {
-            let s: Vec<T> = params.iter().zip(&start).map(|(&new, &old)| new - old).collect();
-            let y: Vec<T> = at.g.iter().zip(&g).map(|(&new, &old)| new - old).collect();
-            // Only positive curvature keeps the model positive definite.
-            if dot(&s, &y) > f64::EPSILON * dot(&y, &y) {
-                memory.pairs.push_back((s, y));
-                if memory.pairs.len() > history {
-                    memory.pairs.pop_front();
-                }
-            }
-            return Ok(Progress::Moved(at.loss));
+        let mut at = Place { t: 0.0, loss, slope, g: g.clone() };
+        let mut points = Vec::new();
+        let accepted = if slope < 0.0 {
+            search(&start, &direction, trial, &mut at, params, &mut points, &mut evaluate)?
+        } else {
+            None
+        };
+        if let (Some(trace), Some(seen)) = (&mut trace, seen) {
+            trace.searches.push(Search { direction, slope, points, accepted, ..seen });
         }
-        params.copy_from_slice(&start);
+        if accepted.is_none() {
+            params.copy_from_slice(&start);
+            continue;
+        }
+        let s: Vec<T> = params.iter().zip(&start).map(|(&new, &old)| new - old).collect();
+        let y: Vec<T> = at.g.iter().zip(&g).map(|(&new, &old)| new - old).collect();
+        // Only positive curvature keeps the model positive definite.
+        let (sy, yy) = (dot(&s, &y), dot(&y, &y));
+        let kept = sy > f64::EPSILON * yy;
+        if let Some(trace) = &mut trace {
+            trace.learned = Some(Learned { g: at.g, s: s.clone(), y: y.clone(), sy, yy, kept });
+        }
+        if kept {
+            memory.pairs.push_back((s, y));
+            if memory.pairs.len() > history {
+                memory.pairs.pop_front();
+            }
+        }
+        return Ok(Progress::Moved(at.loss));
     }
     Ok(Progress::Converged)
 }
 
-/// -H g by the two-loop recursion.
-fn direction<T: Real>(g: &[T], memory: &Memory<T>) -> Vec<T> {
+/// -H g by the two-loop recursion: q from the newest pair to the oldest, r = gamma q, r back to the newest.
+fn direction<T: Real>(g: &[T], memory: &Memory<T>, mut seen: Option<&mut Search<Vec<T>>>) -> Vec<T> {
     let mut q: Vec<T> = g.iter().map(|&v| -v).collect();
-    let mut alphas = Vec::with_capacity(memory.pairs.len());
+    let mut factors = Vec::with_capacity(memory.pairs.len());
     for (s, y) in memory.pairs.iter().rev() {
-        let alpha = dot(s, &q) / dot(s, y);
+        let (sy, sq) = (dot(s, y), dot(s, &q));
+        let rho = 1.0 / sy;
+        let alpha = rho * sq;
         add(&mut q, -alpha, y);
-        alphas.push(alpha);
+        factors.push((rho, alpha));
+        if let Some(seen) = &mut seen {
+            seen.down.push(Down { s: s.clone(), y: y.clone(), sy, rho, sq, alpha, q: q.clone() });
+        }
     }
+    let mut r = q;
     if let Some((s, y)) = memory.pairs.back() {
-        let gamma = T::from_f64(dot(s, y) / dot(y, y));
-        q.iter_mut().for_each(|v| *v *= gamma);
+        let yy = dot(y, y);
+        let gamma = dot(s, y) / yy;
+        let factor = T::from_f64(gamma);
+        r.iter_mut().for_each(|v| *v *= factor);
+        if let Some(seen) = &mut seen {
+            seen.scaling = Some(Scaling { yy, gamma, r: r.clone() });
+        }
     }
-    for ((s, y), alpha) in memory.pairs.iter().zip(alphas.into_iter().rev()) {
-        let beta = dot(y, &q) / dot(s, y);
-        add(&mut q, alpha - beta, s);
+    for ((s, y), (rho, alpha)) in memory.pairs.iter().zip(factors.into_iter().rev()) {
+        let yr = dot(y, &r);
+        let beta = rho * yr;
+        add(&mut r, alpha - beta, s);
+        if let Some(seen) = &mut seen {
+            seen.up.push(Up { yr, beta, r: r.clone() });
+        }
     }
-    q
+    r
 }
 
-/// A point along the search direction.
-struct Point<T> {
-    alpha: f64,
+/// A place along the search direction: w + t d.
+struct Place<T> {
+    t: f64,
     loss: f64,
     slope: f64,
     g: Vec<T>,
 }
 
-/// Finds a step that meets the strong Wolfe conditions, or else the lowest point seen below the start; leaves
-/// `params` there and `at` describing it. False if no point lies below the start.
+/// Finds a step that meets the strong Wolfe conditions, or else the lowest point seen below the start; leaves `params`
+/// there and `at` describing it, and says which of the `points` tried it is. None if no point lies below the start.
 fn search<T: Real, E>(
     start: &[T],
     direction: &[T],
     trial: f64,
-    at: &mut Point<T>,
+    at: &mut Place<T>,
     params: &mut [T],
+    points: &mut Vec<Point>,
     evaluate: &mut impl FnMut(&[T], &mut [T]) -> Result<f64, E>,
-) -> Result<bool, E> {
+) -> Result<Option<usize>, E> {
     let (loss0, slope0) = (at.loss, at.slope);
-    let mut probe = |alpha: f64, params: &mut [T]| -> Result<Point<T>, E> {
-        let step = T::from_f64(alpha);
+    let mut probe = |t: f64, params: &mut [T]| -> Result<Place<T>, E> {
+        let step = T::from_f64(t);
         for ((w, &from), &d) in params.iter_mut().zip(start).zip(direction) {
             *w = from + step * d;
         }
         let mut g = vec![T::default(); start.len()];
         let loss = evaluate(params, &mut g)?;
         let slope = dot(&g, direction);
-        Ok(Point { alpha, loss, slope, g })
+        Ok(Place { t, loss, slope, g })
     };
-    let sufficient = |p: &Point<T>| p.loss <= loss0 + C1 * p.alpha * slope0;
-    let flat = |p: &Point<T>| p.slope.abs() <= -C2 * slope0;
+    let sufficient = |p: &Place<T>| p.loss <= loss0 + C1 * p.t * slope0;
+    let flat = |p: &Place<T>| p.slope.abs() <= -C2 * slope0;
 
-    // `low` meets the first condition with the smallest loss so far; the wanted step lies between it and `high`.
-    let mut low = Point { alpha: 0.0, loss: loss0, slope: slope0, g: at.g.clone() };
-    let mut high: Option<(f64, f64)> = None; // (alpha, loss)
-    let mut alpha = trial;
-    for _ in 0..MAX_EVALUATIONS {
-        let p = probe(alpha, params)?;
-        if !sufficient(&p) || !p.slope.is_finite() || !(p.loss < low.loss || low.alpha == 0.0) {
-            high = Some((p.alpha, p.loss)); // also when loss or slope is NaN
+    // `low` meets the first condition with the smallest loss so far; the wanted step lies between it and `high`. With
+    // each, its number among the points.
+    let mut low = (0, Place { t: 0.0, loss: loss0, slope: slope0, g: at.g.clone() });
+    let mut high: Option<(usize, f64, f64)> = None; // (number, t, loss)
+    let mut t = trial;
+    for number in 1..=MAX_EVALUATIONS {
+        let p = probe(t, params)?;
+        let (slope, loss) = (p.slope, p.loss);
+        let mut seen = |next| points.push(Point { t, loss, slope, next });
+        if !sufficient(&p) || !p.slope.is_finite() || !(p.loss < low.1.loss || low.0 == 0) {
+            high = Some((number, p.t, p.loss)); // also when loss or slope is NaN
         } else if flat(&p) {
+            seen(Next::Accepted);
             *at = p;
-            return Ok(true);
+            return Ok(Some(number - 1));
         } else {
             let passed_minimum = match high {
                 None => p.slope >= 0.0,
-                Some((end, _)) => p.slope * (end - p.alpha) >= 0.0,
+                Some((_, end, _)) => p.slope * (end - p.t) >= 0.0,
             };
             if passed_minimum {
-                high = Some((low.alpha, low.loss));
+                high = Some((low.0, low.1.t, low.1.loss));
             }
-            low = p;
+            low = (number, p);
         }
-        alpha = match high {
-            None => 2.0 * low.alpha,
-            Some((end, end_loss)) => between(&low, end, end_loss),
+        t = match high {
+            None => {
+                seen(Next::Further { low: low.0 });
+                2.0 * low.1.t
+            }
+            Some((high, end, end_loss)) => {
+                let width = end - low.1.t;
+                let parabola = lowest_share(&low.1, width, end_loss);
+                let share = if parabola.is_finite() { parabola.clamp(SHARE.0, SHARE.1) } else { 0.5 };
+                seen(Next::Between { low: low.0, high, parabola, share });
+                low.1.t + share * width
+            }
         };
-        if alpha == low.alpha || !alpha.is_finite() {
+        if t == low.1.t || !t.is_finite() {
             break;
         }
     }
-    if low.alpha == 0.0 || !(low.loss < loss0) {
-        return Ok(false);
+    let (number, low) = low;
+    if number == 0 || !(low.loss < loss0) {
+        return Ok(None);
     }
-    *at = probe(low.alpha, params)?;
-    Ok(true)
+    *at = probe(low.t, params)?;
+    Ok(Some(number - 1))
 }
 
-/// The minimum of the parabola through `low` (value and slope) and the loss at `end`, kept off both ends.
-fn between<T>(low: &Point<T>, end: f64, end_loss: f64) -> f64 {
-    let width = end - low.alpha;
+/// Where the parabola through `low` (value and slope) and the loss `width` away is lowest, as a share of `width`.
+fn lowest_share<T>(low: &Place<T>, width: f64, end_loss: f64) -> f64 {
     let curvature = 2.0 * (end_loss - low.loss - low.slope * width) / (width * width);
-    let share = -low.slope / (curvature * width);
-    let share = if share.is_finite() { share.clamp(0.1, 0.9) } else { 0.5 };
-    low.alpha + share * width
+    -low.slope / (curvature * width)
 }
 
 fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
@@ -204,7 +256,7 @@ mod tests {
         let (mut w, mut memory) = ([-1.2, 1.0], Memory::default());
         let mut last = f64::INFINITY;
         for _ in 0..60 {
-            match step(&mut w, &mut memory, 10, 1.0, rosenbrock).unwrap() {
+            match step(&mut w, &mut memory, 10, 1.0, None, rosenbrock).unwrap() {
                 Progress::Moved(loss) => {
                     assert!(loss < last, "the loss rises: {last} to {loss}");
                     last = loss;
@@ -218,6 +270,6 @@ mod tests {
     #[test]
     fn a_minimum_is_recognised() {
         let mut w = [1.0, 1.0];
-        assert_eq!(step(&mut w, &mut Memory::default(), 10, 1.0, rosenbrock), Ok(Progress::Converged));
+        assert_eq!(step(&mut w, &mut Memory::default(), 10, 1.0, None, rosenbrock), Ok(Progress::Converged));
     }
 }

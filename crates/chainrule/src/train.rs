@@ -9,7 +9,7 @@ use crate::compiled::Compiled;
 use crate::config::{Order, StopMetric, TrainConfig};
 use crate::dataset::Dataset;
 use crate::evaluate::{Evaluator, count_correct};
-use crate::lbfgs::Memory;
+use crate::lbfgs::{Memory, trace::Trace};
 use crate::metrics::Score;
 use crate::network::{Network, Workspace};
 use crate::observer::{Observer, Signal};
@@ -47,6 +47,8 @@ pub struct Trainer<'d, T: Real> {
     pub(crate) progress: Progress,
     pub(crate) optimizer: OptimizerState<T>,
     pub(crate) memory: Memory<T>,
+    /// Filled by each step of L-BFGS, if somebody wants its numbers.
+    pub(crate) trace: Option<Box<Trace<Vec<T>>>>,
     pub(crate) order: Vec<usize>,
     pub(crate) next_order_rng: Rng,
     pub(crate) batch: Batch<T>,
@@ -87,6 +89,7 @@ impl<'d, T: Real> Trainer<'d, T> {
         Ok(Self {
             optimizer: OptimizerState::new(config.optimizer, params.len()),
             memory: Memory::default(),
+            trace: None,
             order: (0..sets.train.len()).collect(),
             next_order_rng: progress.order_rng.clone(),
             batch: plan::batch(&net, sets.train, capacity),

@@ -6,8 +6,9 @@ mod common;
 use std::collections::HashMap;
 
 use chainrule::explain::homework::{Answer, Checked, Slip, Verdict, check, lines};
-use chainrule::explain::{Block, Derivation, Expr, Names, Part, Record, Wanted, explain, symbolic};
+use chainrule::explain::{Block, Derivation, Expr, Names, Part, Record, Rule, Wanted, explain, symbolic};
 use chainrule::recipe::Settings;
+use chainrule::train::Ending;
 use chainrule::{Dataset, Features, Real, Targets};
 use common::{MAZUR, blobs, mazur_data, settings, trainer};
 
@@ -87,6 +88,74 @@ fn parts_of_large_networks_recompute() {
     assert!(whole.sections[0].blocks.iter().any(|block| matches!(block, Block::Summaries { .. })));
     let parts = [Wanted::Weight(0, 7, 29), Wanted::Weight(2, 1, 3), Wanted::Unit(1, 9), Wanted::Unit(2, 0)];
     recomputes(&explain("", &record, &parts), 1e-12, "parts");
+}
+
+/// Every iteration of a run to its minimum: pairs remembered and forgotten, searches that go further, turn back, or fail.
+fn to_the_minimum<T: Real>(tolerance: f64) {
+    let data = blobs(12, 3, 3, 5);
+    let text = "hidden = [3]\nactivation = \"tanh\"\noptimizer = \"lbfgs(history=3)\"\nbatch_size = \"full\"\nl2 = 0.01\n\
+                epochs = 500\nseed = 2";
+    let mut trainer = trainer::<T>(&settings(text), &data);
+    let (mut steps, mut again, mut pairs) = (0, 0, 0);
+    while trainer.progress().ending.is_none() {
+        let record = Record::next_step(&mut trainer).unwrap();
+        recomputes(&explain("", &record, &[]), tolerance, &format!("step {}", record.step));
+        recomputes(&explain("", &record, &[Wanted::Weight(0, 1, 2)]), tolerance, "a weight's path");
+        let newton = record.newton.unwrap();
+        again += usize::from(newton.searches.len() == 2);
+        pairs = pairs.max(newton.searches.first().map_or(0, |search| search.down.len()));
+        steps += 1;
+    }
+    assert_eq!(trainer.progress().ending, Some(Ending::Converged));
+    assert!(steps > 20 && pairs == 3 && again > 0, "{steps} steps, {pairs} pairs, {again} second searches");
+}
+
+#[test]
+fn lbfgs_recomputes_from_the_first_step_to_the_minimum() {
+    to_the_minimum::<f64>(1e-12);
+    to_the_minimum::<f32>(1e-5);
+}
+
+#[test]
+fn a_large_network_by_lbfgs_has_dot_products_as_numbers() {
+    let data = blobs(40, 30, 3, 2);
+    let text = "hidden = [20, 10]\noptimizer = \"lbfgs\"\nbatch_size = \"full\"\nepochs = 9";
+    let mut trainer = trainer::<f64>(&settings(text), &data);
+    for step in 1..=4 {
+        let record = Record::next_step(&mut trainer).unwrap();
+        let whole = explain("", &record, &[]);
+        recomputes(&whole, 1e-12, &format!("step {step}"));
+        let alphas = whole.terms().filter(|term| term.symbol.starts_with("alpha")).count();
+        assert_eq!(alphas, step - 1);
+        recomputes(&explain("", &record, &[Wanted::Weight(1, 7, 19)]), 1e-12, "a weight's path");
+    }
+}
+
+/// BP1 of softmax: the sum over all outputs, through the Jacobian, is out - target, sample weights or not.
+#[test]
+fn the_jacobian_of_softmax_gives_the_delta() {
+    let data = blobs(12, 3, 3, 5);
+    for rest in ["", "class_weight = [1, 2, 0.5]\n", "loss = \"cross_entropy(label_smoothing=0.2)\"\n"] {
+        for n in [1, 2, 12] {
+            let record = record::<f64>(&settings(&format!("{rest}hidden = [4]\nbatch_size = {n}")), &data);
+            let parts: Vec<Wanted> = (0..3).map(|j| Wanted::Unit(1, j)).collect();
+            for derivation in [explain("", &record, &[]), explain("", &record, &parts)] {
+                let mut sums = 0;
+                for term in
+                    derivation.terms().filter(|term| term.rule == Rule::CarriedBack && term.layer == 2)
+                {
+                    let delta =
+                        derivation.terms().find(|delta| delta.aliases.contains(&term.symbol)).unwrap();
+                    let off = (delta.value.unwrap() - term.value.unwrap()).abs();
+                    assert!(off <= 1e-15, "{}: off by {off}", term.symbol);
+                    sums += 1;
+                }
+                assert!(sums >= 3 * n.min(8), "{sums} sums of {n} samples");
+                let slopes = derivation.terms().filter(|term| term.rule == Rule::Jacobian).count();
+                assert!(slopes >= sums, "{slopes} derivatives");
+            }
+        }
+    }
 }
 
 /// A matrix: (rows, columns) and its cells row by row.

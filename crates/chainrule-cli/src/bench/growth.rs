@@ -18,8 +18,7 @@ use super::inference::uniform;
 use super::machine::{Machine, Peak};
 use super::training::{Stopwatch, operations};
 use super::{Setting, median};
-use crate::terminal::{figure, table};
-use crate::watch::thousands;
+use crate::terminal::{figure, table, thousands};
 
 /// What grows, in a network that else stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -5,8 +5,7 @@ use owo_colors::OwoColorize;
 
 use super::plot;
 use super::subject::Subject;
-use crate::terminal::{self, wrapped};
-use crate::watch::thousands;
+use crate::terminal::{self, thousands, wrapped};
 
 /// Columns of running text.
 const WIDTH: usize = 100;

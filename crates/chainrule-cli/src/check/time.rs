@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::subject::Subject;
 use crate::bench::median;
-use crate::terminal::{self, figure, wrapped};
-use crate::watch::{say, thousands};
+use crate::terminal::{self, figure, thousands, wrapped};
+use crate::watch::say;
 
 /// Hidden layers between 784 inputs and 10 outputs, all sigmoid, with the quadratic loss.
 const HIDDEN: [&[usize]; 5] = [&[30], &[100], &[300, 100], &[512, 512], &[1024, 1024]];

@@ -14,8 +14,7 @@ use chainrule_report::{
 use super::inside::{TEXT_COLUMNS, is_silent};
 use super::replay::Inside;
 use crate::report::{features_text, picture_shape};
-use crate::terminal::figure;
-use crate::watch::thousands;
+use crate::terminal::{figure, thousands};
 
 /// First-layer units drawn.
 const UNITS: usize = 100;
@@ -31,7 +30,7 @@ const PARTS: (usize, usize) = (12, 80);
 const BEYOND: f64 = 0.005;
 /// Powers of ten on an axis, at most.
 const DECADES: f64 = 8.0;
-/// Pixels of a drawn tile, about.
+/// Pixels of the longer side of a drawn tile, about; no larger picture is drawn.
 const TILE: usize = 96;
 /// Inputs drawn that are no pictures, and pixels of the longer side of their drawing, about.
 const WIDEST: usize = 1000;
@@ -70,7 +69,9 @@ fn report(inside: &Inside, name: &str) -> InsideReport {
     let shape = picture_shape(&spec.input_shape);
     let first = inside.layers.contains(&0);
     let weight: Vec<f64> = inside.network.layout().export_weight(0, &inside.params);
-    let bitmap = |values: &[f64]| shape.map(|(rows, columns)| Bitmap::new(rows, columns, values.to_vec()));
+    let bitmap = |values: &[f64]| {
+        shape.map(|(rows, columns)| Bitmap::new(rows, columns, values.to_vec()).shrunk(TILE, TILE))
+    };
     let first_layer: Vec<Bitmap> =
         weight.chunks_exact(spec.inputs()).filter(|_| first).take(UNITS).filter_map(bitmap).collect();
     let heat = (first && shape.is_none()).then(|| heat(inside, &weight));
@@ -136,7 +137,7 @@ fn sample(inside: &Inside, excited: &Excited) -> ExcitedSample {
         } else {
             features_text(&values, &inside.prepared.preprocessing)
         },
-        bitmap: shape.map(|(rows, columns)| Bitmap::new(rows, columns, values)),
+        bitmap: shape.map(|(rows, columns)| Bitmap::new(rows, columns, values).shrunk(TILE, TILE)),
     }
 }
 
@@ -264,8 +265,8 @@ pub fn first_layer(input_shape: &[usize], weight: &[f64], side: usize) -> Pictur
     let tiles: Vec<Picture> = units
         .enumerate()
         .map(|(at, unit)| {
-            let weights = tile(&Picture::of_weights(&Bitmap::new(rows, columns, unit.to_vec())), side);
-            let number = Picture::of_number(at + 1, if side < TILE { 1 } else { 2 });
+            let weights = tile(&Bitmap::new(rows, columns, unit.to_vec()), Picture::of_weights, side);
+            let number = Picture::of_words(&(at + 1).to_string(), if side < TILE { 1 } else { 2 });
             let mut numbered =
                 Picture::plain(weights.rows + 3 + number.rows, weights.columns.max(number.columns), WHITE);
             numbered.draw(&weights, 0, 0);
@@ -280,11 +281,11 @@ pub fn first_layer(input_shape: &[usize], weight: &[f64], side: usize) -> Pictur
 fn exciting(layer: &ExcitedLayer) -> Option<Picture> {
     layer.units.iter().flat_map(|unit| &unit.samples).find(|sample| sample.bitmap.is_some())?;
     let strip = |unit: &ExcitedUnit| {
-        let mut label = Picture::plain(12, 34, WHITE);
-        label.draw(&Picture::of_number(unit.unit, 2), 1, 2);
-        let weights = unit.weights.as_ref().map(|weights| tile(&Picture::of_weights(weights), TILE));
+        let mut label = Picture::plain(16, 34, WHITE);
+        label.draw(&Picture::of_words(&unit.unit.to_string(), 2), 1, 2);
+        let weights = unit.weights.as_ref().map(|weights| tile(weights, Picture::of_weights, TILE));
         let samples = unit.samples.iter().filter_map(|sample| sample.bitmap.as_ref()).take(DRAWN);
-        let samples = samples.map(|bitmap| tile(&Picture::of_ink(bitmap), TILE));
+        let samples = samples.map(|bitmap| tile(bitmap, Picture::of_ink, TILE));
         let gap = weights.is_some().then(|| Picture::plain(1, 6, WHITE));
         let tiles: Vec<Picture> = [label].into_iter().chain(weights).chain(gap).chain(samples).collect();
         row(&tiles, 4)
@@ -293,8 +294,10 @@ fn exciting(layer: &ExcitedLayer) -> Option<Picture> {
     Some(grid(&strips, if strips.len() > 4 { 2 } else { 1 }, 10))
 }
 
-/// A picture enlarged to at most `side` pixels if it is smaller, with a line around it.
-fn tile(picture: &Picture, side: usize) -> Picture {
+/// A bitmap as a picture with a line around it: enlarged to at most `side` pixels if it is smaller, shrunk to a tile if it
+/// is larger than one.
+fn tile(bitmap: &Bitmap, paint: fn(&Bitmap) -> Picture, side: usize) -> Picture {
+    let picture = paint(&bitmap.shrunk(TILE, TILE));
     let longer = picture.rows.max(picture.columns).max(1);
     picture.enlarged((side / longer).max(1)).framed(LINE)
 }

@@ -14,8 +14,7 @@ use super::args::InspectArgs;
 use crate::flags::RunFlags;
 use crate::profile::kernel_name;
 use crate::setup;
-use crate::terminal::{pairs, table, width};
-use crate::watch::thousands;
+use crate::terminal::{pairs, table, thousands, width};
 
 /// Shows the plan of a run folder, a recipe or data, with settings over it.
 pub fn run(args: &InspectArgs) -> Result<()> {

@@ -18,6 +18,7 @@ pub fn symbol(text: &str) -> String {
     match parse(text) {
         Symbol::Words(words) => format!("\\text{{{}}}", words.replace('\u{a0}', "~")),
         Symbol::Name(one) => name(&one),
+        Symbol::Dot(a, b) => format!("{}^{{\\top}} {}", name(&a), name(&b)),
         Symbol::Derivative(above, below, through) => {
             let above = match name(&above).split_once('^') {
                 Some((stem, _)) if !above.sample.is_empty() => format!("{stem}^{{({})}}", above.sample),
@@ -79,7 +80,7 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
             )
         }
         // A derivative is a fraction, and one superscript takes no other.
-        Expr::Of(q) => (if q.symbol.contains(['/', '+', '@']) { 3 } else { 4 }, symbol(&q.symbol)),
+        Expr::Of(q) => (if q.symbol.contains(['/', '+', '@', '.']) { 3 } else { 4 }, symbol(&q.symbol)),
         Expr::Negative(e) => (1, format!("-{}", inner(e, 2))),
         Expr::Sum(_) => (1, addends(e, digits).join(" ")),
         Expr::Product(all) => {
@@ -153,5 +154,10 @@ pub fn law(law: Law) -> &'static str {
              \\frac{\\partial \\mathit{out}}{\\partial \\mathit{net}} \\cdot \\frac{\\partial \\mathit{net}}{\\partial w}"
         }
         Law::Descent => "w^{+} = w - \\eta \\frac{\\partial E}{\\partial w}",
+        Law::Direction => "d = -H \\frac{\\partial E}{\\partial w}",
+        Law::Step => "w^{+} = w + t \\cdot d",
+        Law::SoftmaxBp1 => {
+            "\\text{BP1} \\qquad \\frac{\\partial a_j}{\\partial z_i} = a_j ([i = j] - a_i), \\qquad \\delta_i = \\sum_j \\frac{\\partial E}{\\partial a_j} \\frac{\\partial a_j}{\\partial z_i}"
+        }
     }
 }

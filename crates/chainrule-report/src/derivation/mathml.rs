@@ -49,6 +49,15 @@ pub fn symbol(text: &str) -> String {
     match parse(text) {
         Symbol::Words(text) => words(&text),
         Symbol::Name(one) => name(&one),
+        Symbol::Dot(a, b) => {
+            let turned = match a.index.is_empty() {
+                true => format!("<msup>{}<mi>T</mi></msup>", name(&a)),
+                false => {
+                    format!("<msubsup><mi>{}</mi>{}<mi>T</mi></msubsup>", escaped(&a.stem), words(&a.index))
+                }
+            };
+            row(&(turned + &name(&b)))
+        }
         Symbol::Derivative(above, below, through) => {
             let part = |one: &Name| row(&format!("<mo form=\"prefix\">∂</mo>{}", name(one)));
             let fraction = format!("<mfrac>{}{}</mfrac>", part(&above), part(&below));
@@ -110,7 +119,7 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
             )
         }
         // A derivative is a fraction, and a superscript should not have another.
-        Expr::Of(q) => (if q.symbol.contains(['/', '+', '@']) { 3 } else { 4 }, symbol(&q.symbol)),
+        Expr::Of(q) => (if q.symbol.contains(['/', '+', '@', '.']) { 3 } else { 4 }, symbol(&q.symbol)),
         Expr::Negative(e) => (1, row(&format!("<mo form=\"prefix\">−</mo>{}", inner(e, 2)))),
         Expr::Sum(_) => (1, row(&addends(e, digits).concat())),
         Expr::Product(all) => {
@@ -213,6 +222,26 @@ pub fn law(law: Law) -> String {
             let [out, net, w] = ["out", "net", "w"].map(|name| format!("<mi>{name}</mi>"));
             let dot = operator("·");
             format!("{}{eq}{}{dot}{}{dot}{}", over(e, &w), over(e, &out), over(&out, &net), over(&net, &w))
+        }
+        Law::Direction => {
+            format!("<mi>d</mi>{eq}<mo form=\"prefix\">−</mo><mi>H</mi>{}", over(e, "<mi>w</mi>"))
+        }
+        Law::Step => {
+            let dot = operator("·");
+            format!("<msup><mi>w</mi><mo>+</mo></msup>{eq}<mi>w</mi><mo>+</mo><mi>t</mi>{dot}<mi>d</mi>")
+        }
+        Law::SoftmaxBp1 => {
+            let [ai, aj, zi] = [("a", "i"), ("a", "j"), ("z", "i")]
+                .map(|(letter, at)| format!("<msub><mi>{letter}</mi><mi>{at}</mi></msub>"));
+            let slope = over(&aj, &zi);
+            let same = "<mo>[</mo><mi>i</mi><mo>=</mo><mi>j</mi><mo>]</mo><mo>−</mo>".to_string();
+            format!(
+                "{}{slope}{eq}{aj}{}<mo>,</mo><mspace width=\"2em\"/><msub><mi>δ</mi><mi>i</mi></msub>{eq}<munder><mo>∑</mo><mi>j</mi></munder>{}{}{slope}",
+                tag("BP1"),
+                fenced(&(same + &ai)),
+                over(e, &aj),
+                operator("·")
+            )
         }
         Law::Descent => {
             let new = "<msup><mi>w</mi><mo>+</mo></msup>";

@@ -7,6 +7,8 @@ pub enum Symbol {
     Derivative(Box<Name>, Box<Name>, Option<Name>),
     /// A plain name.
     Name(Name),
+    /// A dot product of two vectors: `s3.y3`.
+    Dot(Box<Name>, Box<Name>),
     /// Words: what is no symbol.
     Words(String),
 }
@@ -41,6 +43,9 @@ pub fn parse(symbol: &str) -> Symbol {
         above.sample = sample;
         return Symbol::Derivative(Box::new(above), Box::new(name(below)), through);
     }
+    if let Some((a, b)) = symbol.split_once('.') {
+        return Symbol::Dot(Box::new(name(a)), Box::new(name(b)));
+    }
     Symbol::Name(name(symbol))
 }
 
@@ -53,7 +58,14 @@ fn name(text: &str) -> Name {
     let new = text.ends_with('+');
     let text = text.trim_end_matches('+');
     let (stem, index) = match text.split_once('_') {
-        Some((stem, index)) => (stem, index),
+        Some((stem, index)) => {
+            // q3_w5: of the third pair
+            let letters = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+            let (letters, pair) = stem.split_at(letters.len());
+            let index = plain_index(index);
+            let index = if pair.is_empty() { index } else { format!("{pair},{index}") };
+            return Name { stem: letters.to_string(), index, new, sample };
+        }
         None => {
             // w5, b2, i1, l2, beta1, w[1,2,3]
             let at = text.find(|c: char| c.is_ascii_digit() || c == '[').filter(|&at| at > 0);
@@ -75,7 +87,9 @@ pub fn greek(stem: &str) -> Option<(&'static str, char)> {
         "beta" => ("\\beta", 'β'),
         "delta" => ("\\delta", 'δ'),
         "eta" => ("\\eta", 'η'),
+        "gamma" => ("\\gamma", 'γ'),
         "mu" => ("\\mu", 'μ'),
+        "rho" => ("\\rho", 'ρ'),
         "eps" => ("\\epsilon", 'ϵ'),
         "sigma" => ("\\sigma", 'σ'),
         _ => return None,
@@ -97,6 +111,9 @@ mod tests {
         assert_eq!(parse("net_h1"), Symbol::Name(plain("net", "h1")));
         assert_eq!(parse("w[2,1,3]"), Symbol::Name(plain("w", "2,1,3")));
         assert_eq!(parse("eta"), Symbol::Name(plain("eta", "")));
+        assert_eq!(parse("q3_w5"), Symbol::Name(plain("q", "3,w5")));
+        assert_eq!(parse("rho2"), Symbol::Name(plain("rho", "2")));
+        assert_eq!(parse("s2.q"), Symbol::Dot(Box::new(plain("s", "2")), Box::new(plain("q", ""))));
         assert_eq!(parse("w5+"), Symbol::Name(Name { new: true, ..plain("w", "5") }));
         let out = Name { sample: "2".into(), new: true, ..plain("out", "h1,2") };
         assert_eq!(parse("out_h[1,2]+@2"), Symbol::Name(out));

@@ -13,8 +13,10 @@ pub const GREY: Colour = [110, 110, 115];
 /// Frames and axes.
 pub const LIGHT: Colour = [214, 214, 218];
 
-/// Rows of a letter: capitals take the upper 7.
+/// Rows of a letter.
 const LETTER_ROWS: usize = 9;
+/// Of these, the upper ones that capitals and digits take.
+pub const CAPITAL_ROWS: usize = 7;
 /// Columns of a cell of the font, one of them the gap.
 const CELL: usize = 6;
 /// Letters side by side in the font.
@@ -69,6 +71,11 @@ impl Canvas {
             }
             x += (width + 1) * zoom;
         }
+    }
+
+    /// Its pixels, row by row.
+    pub fn into_pixels(self) -> Vec<Colour> {
+        self.pixels.as_chunks().0.to_vec()
     }
 
     /// The file.

@@ -23,7 +23,7 @@ impl Lines<'_> {
         Term::computed(symbol, Rule::Slope, l + 1, formula).noted(note)
     }
 
-    /// BP1: dE/da, f'(z) and delta of output `j` for sample `s`.
+    /// BP1: dE/da, f'(z) and delta of output `j` for sample `s`; of a softmax, the sum over all outputs before it.
     pub fn bp1(&self, j: usize, s: usize) -> Vec<Term> {
         let (l, loss, tag) = (self.last(), self.record.spec.loss, self.tag(s));
         let outputs = self.outputs(s, When::Before);
@@ -38,7 +38,12 @@ impl Lines<'_> {
                 terms.push(self.slope(l, j, s));
                 terms[0].quantity() * terms[1].quantity()
             }
-            None => formulas::cancelled_delta(loss, &outputs, j),
+            None => {
+                if self.is_softmax() {
+                    terms.extend(self.through_softmax(j, s));
+                }
+                formulas::cancelled_delta(loss, &outputs, j)
+            }
         };
         let formula = match self.sample_weight(s) {
             Some(weight) => weight * product,

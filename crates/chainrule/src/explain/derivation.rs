@@ -25,6 +25,8 @@ pub enum Rule {
     LossSlope,
     /// f'(z) of a unit.
     Slope,
+    /// da/dz of two outputs of softmax.
+    Jacobian,
     /// delta = dE/dz of a unit.
     Delta,
     /// What one unit above carries back: a summand of BP2.
@@ -49,6 +51,16 @@ pub enum Rule {
     Norm,
     /// What the optimizer remembers.
     State,
+    /// A dot product over all parameters.
+    DotProduct,
+    /// rho, alpha, gamma or beta of L-BFGS' two loops.
+    LoopFactor,
+    /// q, r or d of a parameter on the way to L-BFGS' direction.
+    Direction,
+    /// A number of the line search.
+    Search,
+    /// s or y of a parameter: the pair that a step of L-BFGS leaves behind.
+    Pair,
     /// A weight or bias before its norm is limited.
     Unlimited,
     /// A weight or bias after the update.
@@ -126,6 +138,12 @@ pub enum Law {
     Path,
     /// w+ = w - eta dE/dw
     Descent,
+    /// d = -H dE/dw
+    Direction,
+    /// w+ = w + t d
+    Step,
+    /// da(j)/dz(i) = a(j) ([i = j] - a(i)), and with it BP1 as the sum over j
+    SoftmaxBp1,
 }
 
 /// A matrix of a matrix equation, `(rows, columns)`.
@@ -285,6 +303,11 @@ impl Derivation {
         for section in &mut self.sections {
             for block in &mut section.blocks {
                 if let Block::Term(term) = block {
+                    // Numbers of passes that are not written out are given.
+                    let given = matches!(term.formula, Expr::Number(_));
+                    if given && matches!(term.rule, Rule::Search | Rule::DotProduct) {
+                        continue;
+                    }
                     term.value = None;
                     term.operands.iter_mut().for_each(|operand| operand.value = None);
                     let empty = |q: &Quantity| super::expr::of(q.symbol.clone(), None);

@@ -3,6 +3,7 @@
 use super::derivation::{Block, Law, Rule, Section, Summary, Term};
 use super::expr::{Expr, Quantity, of, sum};
 use super::lines::{Lines, When, value};
+use super::newton::Newton;
 use crate::config::UpdateOrder;
 
 /// Paths are written out for so many samples of a batch; the others enter the sum by name.
@@ -52,6 +53,9 @@ impl Lines<'_> {
         if self.record.spec.layers[l].train_weights {
             let clipped =
                 self.gradient_norm().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());
+            if let Some(newton) = self.newton() {
+                update.extend(newton.direction_of(&self.weight_parameter(l, j, i)));
+            }
             update.extend(self.update_weights(l, j, Some(i), clipped.as_ref()));
         } else {
             update.say(format!("The weights of layer {} are not trained: {name} stays.", l + 1));
@@ -68,8 +72,9 @@ impl Lines<'_> {
     pub fn unit(&self, l: usize, j: usize) -> Vec<Section> {
         let unit = self.names.unit(l, j);
         let mut forward = Section::new(format!("Unit {unit}, forward"), Law::Forward);
-        let law = if l + 1 == self.names.layers() { Law::Bp1 } else { Law::Bp2 };
+        let law = if l + 1 == self.names.layers() { self.output_law() } else { Law::Bp2 };
         let mut backward = Section::new(format!("The error at {unit}"), law);
+        backward.blocks.extend(self.cancelling().filter(|_| l + 1 == self.names.layers()));
         for s in 0..self.record.n().min(PATHS) {
             forward.extend(self.forward(l, j, s, When::Before));
             backward.extend(self.error(l, j, s));
@@ -172,12 +177,19 @@ impl Lines<'_> {
         back.blocks.push(Block::Summaries { rows: deltas });
         gradients.blocks.push(Block::Summaries { rows: slopes });
         update.blocks.push(Block::Summaries { rows: moves });
+        let newton = self.newton();
+        let mut sections = vec![forward, loss, back, gradients];
+        sections.extend(newton.iter().flat_map(Newton::sections));
+        sections.push(update);
+        sections.extend(newton.as_ref().and_then(Newton::learned));
         let (weight, unit) = names.forms();
-        update.say(format!(
-            "Any part is written out when asked for by name: --layer 1 to {}; --unit {unit}; --weight {weight}.",
-            names.layers()
-        ));
-        vec![forward, loss, back, gradients, update]
+        if let Some(last) = sections.last_mut() {
+            last.say(format!(
+                "Any part is written out when asked for by name: --layer 1 to {}; --unit {unit}; --weight {weight}.",
+                names.layers()
+            ));
+        }
+        sections
     }
 }
 

@@ -1,6 +1,6 @@
 //! One layer in matrix form, with shapes: columns are samples, W is (units, inputs).
 
-use super::derivation::{Block, Law, Matrix, Part, Section, Summary};
+use super::derivation::{Block, Law, Matrix, Part, Section, Summary, Term};
 use super::expr::Expr;
 use super::focus::summary;
 use super::lines::Lines;
@@ -57,6 +57,30 @@ fn equation(section: &mut Section, parts: &[Result<&Numbers, &str>]) {
 }
 
 impl Lines<'_> {
+    /// The error at the pre-activations of a softmax: the transposed Jacobian times dE/da, for the first sample.
+    fn softmax_equation(&self, section: &mut Section) {
+        let (l, tag) = (self.last(), self.tag(0));
+        let units = self.names.units(l);
+        let number = |term: Term| term.value.unwrap_or(f64::NAN);
+        let jacobian: Vec<f64> =
+            (0..units * units).map(|at| number(self.jacobian(at % units, at / units, 0))).collect();
+        let slopes: Vec<f64> = (0..units).map(|j| number(self.cross_entropy_slope(j, 0))).collect();
+        if slopes.iter().any(|slope| !slope.is_finite()) {
+            return; // an output is 0 to the precision of the numbers
+        }
+        let row =
+            |i: usize| jacobian[i * units..][..units].iter().zip(&slopes).map(|(da, slope)| da * slope).sum();
+        let at = l + 1;
+        let error = Numbers::new(format!("dE/dz({at}){tag}"), (units, 1), (0..units).map(row).collect());
+        let jacobian = Numbers::new(format!("da({at})/dz({at}){tag}^T"), (units, units), jacobian);
+        let slopes = Numbers::new(format!("dE/da({at}){tag}"), (units, 1), slopes);
+        let which = if self.single() { "" } else { ", here of the first sample" };
+        section.say(format!(
+            "Every a of a softmax depends on every z: a_j ([i = j] - a_i) is da_j/dz_i{which}."
+        ));
+        equation(section, &[Ok(&error), Err("="), Ok(&jacobian), Err("*"), Ok(&slopes)]);
+    }
+
     /// Layer `l`: forward, error, gradient and update as matrices.
     pub fn layer(&self, l: usize) -> Vec<Section> {
         let (record, layer, spec) = (self.record, &self.record.layers[l], &self.record.spec.layers[l]);
@@ -91,7 +115,7 @@ impl Lines<'_> {
         equation(&mut forward, &[Ok(&a), Err("="), Err(&format!("{}(z({at}))", spec.activation))]);
 
         let mut error =
-            Section::new(format!("Layer {at}, error"), if l == last { Law::Bp1 } else { Law::Bp2 });
+            Section::new(format!("Layer {at}, error"), if l == last { self.output_law() } else { Law::Bp2 });
         let slopes: Vec<f64> = (0..n * units)
             .map(|at| {
                 spec.activation.derivative(layer.z.before[at], layer.a.before[at])
@@ -126,6 +150,9 @@ impl Lines<'_> {
                 equation(section, &parts.into_iter().chain(factor).collect::<Vec<_>>());
             };
             if matches!(record.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. }) {
+                if self.is_softmax() {
+                    self.softmax_equation(&mut error);
+                }
                 error.say(
                     "The derivative of the loss and that of the activation cancel: what remains is a - y.",
                 );

@@ -6,6 +6,7 @@
 use crate::batch::Batch;
 use crate::config::{BatchSize, TrainConfig, UpdateOrder};
 use crate::layout::Layout;
+use crate::lbfgs::trace::Trace;
 use crate::network::Workspace;
 use crate::observer::{Observer, Signal};
 use crate::optimizer::Optimizer;
@@ -43,6 +44,8 @@ pub struct Record {
     pub total_weight: f64,
     /// Layer by layer.
     pub layers: Vec<LayerRecord>,
+    /// The iteration of L-BFGS, if it made the update: vectors layer by layer.
+    pub newton: Option<Trace<Vec<Parameters>>>,
     /// Mean loss of the batch before and after the update, and the penalties.
     pub loss: BeforeAfter<f64>,
     /// Penalty on the mean loss.
@@ -127,11 +130,19 @@ impl Record {
     /// If the run has ended, the step fails, or every sample of its batch weighs nothing.
     pub fn next_step<T: Real>(trainer: &mut Trainer<T>) -> Result<Self> {
         let before = trainer.snapshot();
-        advance(trainer, before.progress.step + 1)?;
+        trainer.trace =
+            matches!(trainer.config.optimizer, Optimizer::Lbfgs { .. }).then(Box::<Trace<Vec<T>>>::default);
+        let made = advance(trainer, before.progress.step + 1);
+        let trace = trainer.trace.take();
+        made?;
         let start = before.progress.position;
         let set = trainer.sets.train.len();
         let end = (start + trainer.config.batch_size.of(set)).min(set);
-        Self::of(trainer, &before, trainer.order[start..end].to_vec())
+        let layout = trainer.net.layout();
+        let of_layers =
+            |vector: &Vec<T>| (0..layout.layers()).map(|l| parameters(layout, l, vector)).collect();
+        let newton = trace.map(|trace| trace.map(&of_layers));
+        Ok(Self { newton, ..Self::of(trainer, &before, trainer.order[start..end].to_vec())? })
     }
 
     /// The step that `trainer` would make from where it stands, were these samples its batch.
@@ -226,6 +237,7 @@ impl Record {
             weights: batch.weights().map(wide),
             total_weight: n,
             layers: layers.collect(),
+            newton: None,
             loss: BeforeAfter { before: loss / n, after: loss_after / n },
             penalty: BeforeAfter { before: penalty(&before.params), after: penalty(&after.params) },
             samples,
@@ -263,7 +275,7 @@ fn learning_rate<T: Real>(trainer: &Trainer<T>, before: &Snapshot<T>) -> f64 {
     config.learning_rate * config.schedule.factor(progress.step, progress.epoch, total, &progress.plateau)
 }
 
-/// What the optimizer remembers of layer `l`. L-BFGS remembers many steps: only the last one, s = w+ - w, is of this update.
+/// What the optimizer remembers of layer `l`; what L-BFGS does, [`Record::newton`] has.
 fn state<T: Real>(
     trainer: &Trainer<T>,
     before: &Snapshot<T>,
@@ -288,13 +300,16 @@ mod tests {
     use crate::network::Network;
     use crate::recipe::Settings;
 
-    /// What is recorded is what the trainer's own buffers hold after its step, bit for bit.
-    fn same_as_the_trainer<T: Real>(settings: &str) {
+    fn three_classes() -> Dataset {
         let values: Vec<f64> = (0..24).map(|v| f64::from(v * 7 % 11) / 10.0).collect();
         let labels = vec![0, 1, 2, 1, 0, 2, 1, 0];
         let names = ["a", "b", "c"].map(String::from).to_vec();
-        let data =
-            Dataset::new("t", vec![3], Features::Reals(values), Targets::Classes { labels, names }).unwrap();
+        Dataset::new("t", vec![3], Features::Reals(values), Targets::Classes { labels, names }).unwrap()
+    }
+
+    /// What is recorded is what the trainer's own buffers hold after its step, bit for bit.
+    fn same_as_the_trainer<T: Real>(settings: &str) {
+        let data = three_classes();
         let settings: Settings = toml::from_str(settings).unwrap();
         let resolved = settings.resolve(&data).unwrap();
         let sets = Sets { train: &data, validation: None, test: None };
@@ -318,6 +333,50 @@ mod tests {
             let on = Record::step_on(&trainer, &[1, 4]).unwrap();
             assert_eq!(on.layers[0].params.before, record.layers[0].params.after);
         }
+    }
+
+    /// What is recorded of L-BFGS is what moved the weights and what it remembers, bit for bit.
+    fn same_as_lbfgs<T: Real>(settings: &str) {
+        let data = three_classes();
+        let settings: Settings = toml::from_str(settings).unwrap();
+        let resolved = settings.resolve(&data).unwrap();
+        let sets = Sets { train: &data, validation: None, test: None };
+        let network = Network::new(resolved.spec).unwrap();
+        let mut trainer = Trainer::<T>::new(network, resolved.config, sets, None).unwrap();
+        for step in 1..=6 {
+            let record = Record::next_step(&mut trainer).unwrap();
+            assert!(trainer.trace.is_none() && record.step == step);
+            let newton = record.newton.unwrap();
+            let layout = trainer.net.layout();
+            let search = newton.searches.last().unwrap();
+            let t = T::from_f64(search.points[search.accepted.unwrap()].t);
+            let step_of = |w: &[f64], d: &[f64]| -> Vec<f64> {
+                w.iter().zip(d).map(|(&w, &d)| (T::from_f64(w) + t * T::from_f64(d)).to_f64()).collect()
+            };
+            let learned = newton.learned.unwrap();
+            let (s, y) = trainer.memory.pairs.back().unwrap();
+            for (l, layer) in record.layers.iter().enumerate() {
+                let (before, after, d) = (&layer.params.before, &layer.params.after, &search.direction[l]);
+                assert_eq!(step_of(&before.w, &d.w), after.w, "W of step {step}");
+                assert_eq!(step_of(&before.b, &d.b), after.b);
+                assert_eq!(newton.g[l], layer.given, "gradient of step {step}");
+                assert!(learned.kept);
+                assert_eq!(
+                    (&learned.s[l], &learned.y[l]),
+                    (&parameters(layout, l, s), &parameters(layout, l, y))
+                );
+            }
+            let objective = record.loss.before + record.penalty.before;
+            assert!((newton.loss - objective).abs() <= 1e-15 * objective, "{} {objective}", newton.loss);
+        }
+    }
+
+    #[test]
+    fn iterations_of_lbfgs_are_the_trainers_own_numbers() {
+        let text = "hidden = [4, 3]\nactivation = \"tanh\"\noptimizer = \"lbfgs(history=3)\"\nbatch_size = \"full\"\n\
+                    epochs = 9\nl2 = 0.01";
+        same_as_lbfgs::<f64>(text);
+        same_as_lbfgs::<f32>(text);
     }
 
     #[test]

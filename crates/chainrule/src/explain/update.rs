@@ -2,37 +2,37 @@
 
 use super::derivation::{Law, Rule, Term};
 use super::expr::{Expr, Function, call, of, power, sum};
-use super::lines::{Lines, When, value};
+use super::lines::{Lines, When};
 use super::record::{LayerRecord, Parameters};
 use crate::optimizer::Optimizer;
 use crate::regularize::PenaltyScale;
 
 /// A weight or bias of layer `l`: its place among those of the layer, and its name.
-struct Parameter<'a> {
-    l: usize,
+pub(super) struct Parameter<'a> {
+    pub l: usize,
     at: usize,
-    name: String,
+    pub name: String,
     weight: bool,
     layer: &'a LayerRecord,
 }
 
 impl Parameter<'_> {
-    fn of(&self, parameters: &Parameters) -> f64 {
+    pub fn of(&self, parameters: &Parameters) -> f64 {
         let values = if self.weight { &parameters.w } else { &parameters.b };
         values[self.at]
     }
 
-    fn before(&self) -> Expr {
+    pub fn before(&self) -> Expr {
         of(self.name.clone(), self.of(&self.layer.params.before))
     }
 
-    fn after(&self) -> f64 {
+    pub fn after(&self) -> f64 {
         self.of(&self.layer.params.after)
     }
 }
 
 impl Lines<'_> {
-    fn weight_parameter(&self, l: usize, j: usize, i: usize) -> Parameter<'_> {
+    pub(super) fn weight_parameter(&self, l: usize, j: usize, i: usize) -> Parameter<'_> {
         let at = j * self.names.inputs(l) + i;
         let name = self.names.weight(l, j, i);
         Parameter { l, at, name, weight: true, layer: &self.record.layers[l] }
@@ -44,13 +44,18 @@ impl Lines<'_> {
         Some(Parameter { l, at, name, weight: false, layer: &self.record.layers[l] })
     }
 
-    /// The law of the update, if it is plain gradient descent: what other optimizers do, their lines say.
+    /// The law of the update, if it is plain gradient descent or a step along a direction: what other optimizers do,
+    /// their lines say.
     pub fn descent(&self) -> Option<Law> {
-        matches!(self.record.config.optimizer, Optimizer::Sgd { momentum: 0.0, .. }).then_some(Law::Descent)
+        match self.record.config.optimizer {
+            Optimizer::Sgd { momentum: 0.0, .. } => Some(Law::Descent),
+            Optimizer::Lbfgs { .. } => Some(Law::Step),
+            _ => None,
+        }
     }
 
     /// The learning rate by name.
-    fn eta(&self) -> Expr {
+    pub(super) fn eta(&self) -> Expr {
         of("eta", self.record.learning_rate)
     }
 
@@ -67,8 +72,15 @@ impl Lines<'_> {
         (factor("l1", regularize.l1), factor("l2", regularize.l2))
     }
 
+    /// What the gradient with penalties is called.
+    pub(super) fn gradient_name(&self, p: &Parameter) -> String {
+        let (l1, l2) = self.penalty_factors();
+        let penalized = p.weight && (l1.is_some() || l2.is_some());
+        if penalized { format!("g_{}", p.name) } else { format!("dE/d{}", p.name) }
+    }
+
     /// The gradient with penalties; none where there are none.
-    fn penalized(&self, p: &Parameter) -> Option<Term> {
+    pub(super) fn penalized(&self, p: &Parameter) -> Option<Term> {
         let (l1, l2) = self.penalty_factors();
         if !p.weight || (l1.is_none() && l2.is_none()) {
             return None;
@@ -90,7 +102,8 @@ impl Lines<'_> {
         self.penalized(p).map_or_else(plain, |term| term.quantity())
     }
 
-    fn trained(&self) -> Vec<Parameter<'_>> {
+    /// All weights and biases that are trained.
+    pub(super) fn trained(&self) -> Vec<Parameter<'_>> {
         let mut all = Vec::new();
         for (l, layer) in self.record.spec.layers.iter().enumerate() {
             if layer.train_weights {
@@ -184,10 +197,13 @@ impl Lines<'_> {
                     (one() - eta * of("weight_decay", weight_decay)) * w - step
                 }
             }
-            // A quasi-Newton direction and a line search made the step: it is known, not a formula of this gradient alone.
+            // The lines of direction and step length stand before: they are of all parameters together.
             Optimizer::Lbfgs { .. } => {
-                let step = p.after() - value(&w);
-                w + of(format!("step_{}", p.name), step)
+                terms.clear();
+                match self.newton() {
+                    Some(newton) => newton.step(p, w),
+                    None => w,
+                }
             }
         };
         (terms, formula)

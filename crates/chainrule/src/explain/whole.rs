@@ -1,11 +1,11 @@
 //! The whole derivation of one update of a small network, in the order of the mathematics.
 
-use super::derivation::{Law, Picture, Section, Term};
+use super::derivation::{Block, Law, Picture, Rule, Section, Term};
 use super::expr::{Expr, Quantity};
 use super::lines::{Lines, When};
+use super::newton::Newton;
 use crate::config::UpdateOrder;
 use crate::loss::Loss;
-use crate::optimizer::Optimizer;
 
 /// What is written out in full: at most this many parameters, and this many units over all samples.
 const MAX_PARAMETERS: usize = 120;
@@ -27,15 +27,14 @@ impl Lines<'_> {
         let mut sections =
             vec![self.forward_section("Forward pass", When::Before), self.loss_section(When::Before)];
         let last = self.names.layers() - 1;
-        let mut bp1 = Section::new("The error at the outputs", Law::Bp1);
-        if matches!(self.record.spec.loss, Loss::CrossEntropy { .. } | Loss::BinaryCrossEntropy { .. }) {
-            bp1.say(
-                "With these outputs and this loss the two factors cancel: summed over the outputs that net reaches, \
-                 dE/dout * dout/dnet is out - target.",
-            );
-        }
+        let mut bp1 = Section::new("The error at the outputs", self.output_law());
+        bp1.blocks.extend(self.cancelling());
         self.for_samples(&mut bp1, |section, s| {
-            section.extend((0..self.names.units(last)).flat_map(|j| self.bp1(j, s)));
+            let all =
+                (0..self.names.units(last)).flat_map(|j| self.bp1(j, s).into_iter().map(move |t| (j, t)));
+            // dE/dout of a softmax' outputs enters the sum of each unit, and is written once.
+            let again = |j: usize, term: &Term| j > 0 && self.is_softmax() && term.rule == Rule::LossSlope;
+            section.extend(all.filter(|(j, term)| !again(*j, term)).map(|(_, term)| term));
         });
         sections.push(bp1);
         if self.record.config.update_order == UpdateOrder::OutputFirst {
@@ -50,12 +49,38 @@ impl Lines<'_> {
         } else {
             sections.extend((0..last).rev().map(|l| self.bp2_section(l)));
             sections.extend((0..=last).rev().map(|l| self.gradient_section(l)));
+            let newton = self.newton();
+            sections.extend(newton.iter().flat_map(Newton::sections));
             sections.push(self.update_section(&(0..=last).collect::<Vec<_>>()));
+            sections.extend(newton.as_ref().and_then(Newton::learned));
         }
         let mut after = self.forward_section("The loss after the update", When::After);
         after.blocks.extend(self.loss_section(When::After).blocks);
         sections.push(after);
         sections
+    }
+
+    /// Why BP1 comes to so little where the loss is a cross-entropy.
+    pub(super) fn cancelling(&self) -> Option<Block> {
+        let text = match self.record.spec.loss {
+            Loss::BinaryCrossEntropy { .. } => {
+                "With these outputs and this loss the two factors cancel: dE/dout * dout/dnet is out - target."
+                    .to_string()
+            }
+            Loss::CrossEntropy { .. } => {
+                let zeros = if self.leaves_rows_out() {
+                    " Outputs whose target is 0 add nothing, and are left out."
+                } else {
+                    ""
+                };
+                format!(
+                    "Every out of a softmax depends on every net, so that the error at a net is a sum over all \
+                     outputs.{zeros} In it out cancels 1 / out: what is left is out - target."
+                )
+            }
+            _ => return None,
+        };
+        Some(Block::Text { text })
     }
 
     /// Calls `write` for each sample, under a line that says which one it is.
@@ -153,11 +178,8 @@ impl Lines<'_> {
         if let [l] = layers {
             section.title = format!("The update of layer {}", l + 1);
         }
-        if matches!(self.record.config.optimizer, Optimizer::Lbfgs { .. }) {
-            section.say(
-                "L-BFGS bends the gradient by the steps it remembers and searches along it: step = w+ - w is where \
-                 it stopped.",
-            );
+        if self.newton().is_some_and(|newton| newton.rests()) {
+            section.say("Nothing lower was found: a minimum, to the precision of the numbers. All stays.");
         }
         let norm = self.gradient_norm();
         let clipped = norm.as_ref().filter(|(exceeds, _)| *exceeds).map(|(_, term)| term.quantity());

@@ -13,8 +13,9 @@ impl<T: Real> Trainer<'_, T> {
         let n = batch.total_weight();
         let layout = net.layout();
         let mut first = None;
+        let trace = self.trace.as_deref_mut();
         let progress =
-            lbfgs::step(&mut self.params, &mut self.memory, history, first_step, |params, grads| {
+            lbfgs::step(&mut self.params, &mut self.memory, history, first_step, trace, |params, grads| {
                 net.forward(params, batch.input(), ws);
                 let sum = net.loss(batch, ws);
                 if first.is_none() && !sum.is_finite() {

@@ -12,14 +12,13 @@ use super::super::sample::shares;
 use super::super::unit::Unit;
 use super::Outcome;
 use super::show::{largest, method};
+use crate::bars;
 use crate::report::picture_shape;
 use crate::terminal::{figure, shortened};
 use crate::watch::say;
 
 /// Classes under a picture.
 const CLASSES: usize = 3;
-/// Bars of a table's inputs.
-const BARS: usize = 60;
 
 /// How large a change is.
 pub struct Sizes {
@@ -73,10 +72,7 @@ fn picture(outcome: &Outcome, unit: &Unit) -> Option<Vec<u8>> {
     let change: Vec<f64> = outcome.moved.iter().zip(&outcome.x).map(|(moved, x)| moved - x).collect();
     let Some((rows, columns)) = picture_shape(&outcome.shape) else {
         let names = unit.names.as_ref()?;
-        let mut places = largest(&change.iter().map(|c| c.abs()).collect::<Vec<_>>(), BARS);
-        places.sort_unstable();
-        let bars: Vec<(String, f64)> =
-            places.into_iter().map(|i| (shortened(&names[i], 32), change[i])).collect();
+        let (bars, _) = bars::of_inputs(&change, |i| names[i].clone());
         let [before, after] = [0, 1].map(|at| answer(outcome, at));
         return Some(signed_bars(
             &format!("{before} becomes {after}"),

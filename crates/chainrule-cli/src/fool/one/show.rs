@@ -12,8 +12,7 @@ use super::super::unit::Unit;
 use super::Outcome;
 use super::files::Sizes;
 use crate::report::picture_shape;
-use crate::terminal::{count, figure, has_colour, pairs, shortened, table, width};
-use crate::watch::thousands;
+use crate::terminal::{count, figure, has_colour, pairs, shortened, table, thousands, width};
 
 /// Classes shown: those with the largest figures before and after.
 const CLASSES: usize = 3;
