@@ -119,8 +119,14 @@ pub fn median(sorted: &[f64]) -> f64 {
 
 /// Measures the works asked for.
 pub fn run(args: &BenchArgs) -> Result<()> {
-    if args.charts.is_some() && args.work != BenchWork::Growth {
-        let error = anyhow::anyhow!("--charts: expected the work growth, found {}", args.work.name());
+    let growth = args.works.contains(&BenchWork::Growth);
+    let found = || args.works.iter().map(|work| work.name()).collect::<Vec<_>>().join(" ");
+    if args.charts.is_some() && !growth {
+        let error = anyhow::anyhow!("--charts: expected the work growth, found {}", found());
+        return Err(crate::Usage(error).into());
+    }
+    if growth && args.works.iter().any(|&work| work != BenchWork::Growth) {
+        let error = anyhow::anyhow!("growth: expected no other work beside it, found {}", found());
         return Err(crate::Usage(error).into());
     }
     let cores = setup::threads(None);
@@ -132,12 +138,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let machine = Machine::new(cores);
     let peak = Peak::measure(cores);
     let setting = Setting { data_dir: args.data_dir.as_deref(), repeats: args.repeats, threads, peak };
-    if args.work == BenchWork::Growth {
+    if growth {
         return growth::run(&setting, machine, args.charts.as_deref(), args.json);
     }
     let mut results = Vec::new();
-    let all = args.work == BenchWork::All;
-    for work in BenchWork::EACH.into_iter().filter(|&work| all || work == args.work) {
+    let all = args.works.contains(&BenchWork::All);
+    for work in BenchWork::EACH.into_iter().filter(|work| all || args.works.contains(work)) {
         if !args.json && std::io::stderr().is_terminal() {
             say(&format!("measuring {}", work.name()));
         }

@@ -99,6 +99,16 @@ fn answers_one_by_one_and_in_batches() {
     }
 }
 
+/// In the order of the works, whatever the order they are named in, and once.
+#[test]
+fn several_works_at_once() {
+    let line = format!("bench W4 w3 W4 --json --repeats 1 --threads 1 --data-dir {DATA}");
+    let document: Value = serde_json::from_str(&Place::new().done(&line).out).unwrap();
+    let works: Vec<_> =
+        document["results"].as_array().unwrap().iter().map(|result| &result["work"]).collect();
+    assert_eq!(works, ["W3", "W4"]);
+}
+
 #[test]
 fn the_table_fits_a_terminal() {
     let ran = Place::new().done(&format!("bench w7 --repeats 1 --threads 1 --data-dir {DATA}"));
@@ -112,5 +122,7 @@ fn the_table_fits_a_terminal() {
 fn other_words_are_refused() {
     Place::new().refuses("bench W9", 2, &["W9", "W7"]);
     Place::new().refuses("bench W1 --repeats 0", 2, &["repeats"]);
+    Place::new().refuses("bench W3 W9", 2, &["W9", "W7"]);
     Place::new().refuses("bench W1 --charts here", 2, &["--charts", "growth"]);
+    Place::new().refuses("bench W1 growth", 2, &["growth", "W1"]);
 }

@@ -16,7 +16,8 @@
 //!   c tile (16, 16) += a tile (16 rows, 16 pairs) b tile (16 pairs, 16 columns)      2 x 2 tiles (amx.rs)
 //! ```
 //!
-//! For a block of rows and of the summed index, a is packed once; then b, 32 columns at a time.
+//! For a block of rows and of the summed index, a is packed once; then b, 32 columns at a time. Inference packs its weights once for
+//! all calls, and activations as soon as they are computed (`stack.rs`).
 //!
 //! **Bits.** They do not depend on the number of threads. A product of two bf16 numbers is exact in f32, so that fusing it with
 //! the addition changes nothing: AVX512-BF16 and its emulation give the same bits on every CPU, except that the
@@ -25,12 +26,14 @@
 mod dot;
 mod level;
 mod pack;
+mod stack;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 
 pub use level::{Bf16Level, ENVIRONMENT, level, set};
 pub use pack::round;
+pub use stack::{Buffers, Stack};
 
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, Into, PANEL};
@@ -213,10 +216,12 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
                             if LEVEL == AMX {
                                 amx::tile(&operands, tile);
                             }
+                            let sums = (tile.as_mut_ptr(), width);
+                            let start = dot::Start { from: sums.0, step: width };
                             if LEVEL != AMX && single {
-                                dot::tiles::<S, LEVEL, TALL, 1>(simd, tall, &operands, tile);
+                                dot::tiles::<S, LEVEL, TALL, 1>(simd, tall, &operands, start, sums);
                             } else if LEVEL != AMX {
-                                dot::tiles::<S, LEVEL, TALL, 2>(simd, tall, &operands, tile);
+                                dot::tiles::<S, LEVEL, TALL, 2>(simd, tall, &operands, start, sums);
                             }
                         }
                         product::end(simd, job, &at, width, tile);

@@ -1,7 +1,7 @@
 //! bf16 products against their naive twin, which rounds the operands and sums in f64, and their bits over threads and levels.
 
 use chainrule_kernels::activation::Nonlinearity;
-use chainrule_kernels::bf16::{self, Bf16Level};
+use chainrule_kernels::bf16::{self, Bf16Level, Stack};
 use chainrule_kernels::dense::{Dims, Into, PANEL};
 use chainrule_kernels::simd::Level;
 use proptest::prelude::*;
@@ -164,19 +164,28 @@ fn bits(d: Dims, Products([z, a, dx, dw, descended]): &Products) -> Vec<u32> {
     all.map(|v| if v.is_nan() { f32::NAN.to_bits() } else { v.to_bits() }).collect()
 }
 
-/// Checks a case at every level of this CPU and for 1 to 3 threads; all but AMX must have the same bits.
-fn at_every_level(case: &Case) {
+/// Calls `check` at every level of this CPU.
+fn each_level(mut check: impl FnMut(Level, Option<Bf16Level>)) {
     let _alone = LEVELS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut first = None;
     for (simd, level) in Level::ALL
         .into_iter()
         .map(|simd| (simd, None))
         .chain([(Level::Avx512, Some(Bf16Level::Avx512Bf16)), (Level::Avx512, Some(Bf16Level::Amx))])
     {
-        if !Level::set(simd) || !bf16::set(level) {
-            continue;
+        if Level::set(simd) && bf16::set(level) {
+            assert_eq!(bf16::level(), level);
+            check(simd, level);
         }
-        assert_eq!(bf16::level(), level);
+    }
+    Level::set(Level::best());
+    let best = Bf16Level::ALL.into_iter().rev().find(|level| level.is_available());
+    bf16::set(best);
+}
+
+/// Checks a case at every level of this CPU and for 1 to 3 threads; all but AMX must have the same bits.
+fn at_every_level(case: &Case) {
+    let mut first = None;
+    each_level(|simd, level| {
         let one = case.compute(1);
         case.check(&one);
         let one = bits(case.d, &one);
@@ -188,10 +197,42 @@ fn at_every_level(case: &Case) {
             let first = first.get_or_insert_with(|| one.clone());
             assert!(*first == one, "other bits for {:?} at {simd:?}, {level:?}", case.d);
         }
+    });
+}
+
+/// Layers of `sizes` stacked have the bits of one product after the other, at every level, in buffers that hold what other
+/// calls left. `bad` is one of the inputs.
+fn stacked(n: usize, sizes: &[usize], bias: usize, bad: Option<f32>, seed: u64) {
+    let functions = [Some(Nonlinearity::Sigmoid), None, Some(Nonlinearity::Relu), Some(Nonlinearity::Tanh)];
+    let mut x = values(n * sizes[0], seed);
+    if let (Some(bad), Some(last)) = (bad, x.last_mut()) {
+        *last = bad;
     }
-    Level::set(Level::best());
-    let best = Bf16Level::ALL.into_iter().rev().find(|level| level.is_available());
-    bf16::set(best);
+    each_level(|simd, level| {
+        let mut stack = Stack::default();
+        let mut below = x.clone();
+        for (l, pair) in sizes.windows(2).enumerate() {
+            let d = Dims { n, k: pair[0], m: pair[1] };
+            let w = to_panels(d, &values(d.k * d.m, seed + 1 + l as u64));
+            let bias = values([0, 1, d.m][bias], seed + 9);
+            let f = functions[l % functions.len()];
+            stack.push(d.k, d.m, &w, &bias, f);
+            let (mut z, mut a) = (vec![f32::NAN; n * d.m], vec![f32::NAN; n * d.m]);
+            bf16::forward(d, &below, &w, &bias, f, &mut z, &mut a, 1);
+            below = a;
+        }
+        assert!(n <= stack.together());
+        let mut buffers = stack.buffers();
+        let outputs = *sizes.last().unwrap();
+        for n in [n, n.div_ceil(2), n] {
+            let mut a = vec![f32::NAN; n * outputs];
+            stack.forward(n, &x[..n * sizes[0]], &mut buffers, &mut a);
+            for (at, (a, want)) in a.iter().zip(&below).enumerate() {
+                let same = a.to_bits() == want.to_bits() || (a.is_nan() && want.is_nan());
+                assert!(same, "{n} x {sizes:?} at {at}: {a}, not {want}, {simd:?}, {level:?}");
+            }
+        }
+    });
 }
 
 proptest! {
@@ -201,6 +242,13 @@ proptest! {
     fn products_agree_with_their_twin(n in 0usize..70, k in 0usize..90, m in 1usize..70, bias in 0usize..3, seed in 0u64..1_000_000) {
         let d = Dims { n, k, m };
         at_every_level(&Case::new(d, [0, 1, m][bias], seed));
+    }
+
+    #[test]
+    fn stacked_layers_have_the_bits_of_single_products(
+        n in 0usize..50, sizes in prop::collection::vec(1usize..100, 2..6), bias in 0usize..3, seed in 0u64..1_000_000
+    ) {
+        stacked(n, &sizes, bias, None, seed);
     }
 
     #[test]
@@ -236,6 +284,15 @@ fn what_is_not_finite_stays_in_its_row_and_column() {
         case.w[3 * d.m + 36] = bad;
         case.below.fill(1.0);
         at_every_level(&case);
+    }
+}
+
+#[test]
+fn stacks_of_whole_blocks_and_wide_layers() {
+    stacked(154, &[784, 128, 64, 10], 2, None, 1);
+    stacked(56, &[1025, 33, 2500, 3], 1, None, 2);
+    for bad in [f32::NAN, f32::INFINITY, f32::MAX, f32::from_bits(1)] {
+        stacked(29, &[33, 17, 40, 5], 2, Some(bad), 3);
     }
 }
 

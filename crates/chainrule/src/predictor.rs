@@ -8,17 +8,18 @@ use crate::dataset::SPARSE_BELOW;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
 use crate::{Error, Result};
-use chainrule_kernels::bf16;
+use chainrule_kernels::bf16::{Buffers, Stack};
 use chainrule_kernels::dense::{self, Dims, Input, ROWWISE_BATCH};
 use chainrule_kernels::memory::Aligned;
 use chainrule_kernels::pool;
 use chainrule_kernels::sparse::SparseRows;
+use std::ops::Range;
 
 /// Samples that go through a layer together: their activations stay in the first cache levels.
 const TOGETHER: usize = 64;
 
-/// The same in bf16, whose kernel packs the weights anew for every product: more samples share that.
-const TOGETHER_BF16: usize = 256;
+/// The most that go through layers together in bf16.
+const MOST_TOGETHER: usize = 256;
 
 /// Multiply-adds from which another thread pays off: handing over a part costs about a microsecond.
 const PARALLEL_FROM: usize = 1 << 18;
@@ -29,11 +30,18 @@ pub struct Predictor {
     net: Network,
     params: Aligned<f32>,
     capacity: usize,
-    /// Whether dense products of more than a few samples round their operands to bf16.
-    bf16: bool,
+    /// The layers whose operands are rounded to bf16 if there are more than a few samples: all, or none.
+    stacks: Vec<Layers>,
     parts: Vec<Part>,
     /// `(capacity, outputs)`
     answers: Vec<f32>,
+}
+
+/// Layers that follow each other, their weights rounded to bf16 and packed.
+#[derive(Debug)]
+struct Layers {
+    range: Range<usize>,
+    stack: Stack,
 }
 
 /// The buffers of one thread.
@@ -43,6 +51,8 @@ struct Part {
     together: usize,
     /// Nonzero inputs of so many samples, if those are read from lists.
     lists: Option<SparseRows>,
+    /// Those of each stack of layers in bf16.
+    packed: Vec<Buffers>,
     /// z of the layer at work, a of it and of the one before: each `(together, units)` of the widest layer.
     z: Aligned<f32>,
     a: [Aligned<f32>; 2],
@@ -51,10 +61,10 @@ struct Part {
 }
 
 /// The places of as many samples as ever go together in a list: all of them, in their order.
-const ALL: [usize; TOGETHER_BF16] = {
-    let mut all = [0; TOGETHER_BF16];
+const ALL: [usize; MOST_TOGETHER] = {
+    let mut all = [0; MOST_TOGETHER];
     let mut sample = 0;
-    while sample < TOGETHER_BF16 {
+    while sample < MOST_TOGETHER {
         all[sample] = sample;
         sample += 1;
     }
@@ -71,18 +81,19 @@ impl Predictor {
         if params.len() != net.layout().len() {
             return Err(Error::shape("parameters of the predictor", net.layout().len(), params.len()));
         }
-        let part = Part::new(net, capacity, density <= SPARSE_BELOW, false);
+        let part = Part::new(net, capacity, density <= SPARSE_BELOW, &[]);
         let answers = vec![0.0; capacity * net.spec().outputs()];
         let (net, params, parts) = (net.clone(), Aligned::from(params), vec![part]);
-        Ok(Self { net, params, capacity, bf16: false, parts, answers })
+        Ok(Self { net, params, capacity, stacks: Vec::new(), parts, answers })
     }
 
     /// The same with operands of dense products rounded to bf16, as [`TrainConfig::bf16`](crate::config::TrainConfig::bf16)
     /// does, for calls of more than [`ROWWISE_BATCH`] samples: the bits of such a trainer's forward pass over the same
-    /// samples.
+    /// samples. The weights are rounded here, once.
     #[must_use]
     pub fn with_bf16(mut self) -> Self {
-        self.bf16 = true;
+        let layers = usize::from(self.is_sparse())..self.net.spec().layers.len();
+        self.stacks = stacks(&self.net, &self.params, layers);
         let threads = self.parts.len();
         self.with_threads(threads)
     }
@@ -90,7 +101,7 @@ impl Predictor {
     /// The same on up to `threads` threads; each gets samples of its own, or units of a single one. The answers stay the same.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
-        let part = || Part::new(&self.net, self.capacity, self.is_sparse(), self.bf16);
+        let part = || Part::new(&self.net, self.capacity, self.is_sparse(), &self.stacks);
         self.parts = (0..threads.clamp(1, pool::MAX_PARTS)).map(|_| part()).collect();
         self
     }
@@ -120,13 +131,14 @@ impl Predictor {
         );
         assert!(n <= self.capacity, "predict: {n} samples, capacity for {}", self.capacity);
         let parts = if n * self.params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
-        let (net, params, bf16) = (&self.net, &*self.params, self.bf16 && n > ROWWISE_BATCH);
+        let (net, params) = (&self.net, &*self.params);
+        let stacks = if n > ROWWISE_BATCH { &self.stacks[..] } else { &[] };
         // The threads share the units of a single sample, unless it is a list, which leaves too little to do; of several
         // samples each takes its own.
         let threads = if n == 1 { self.parts.len() } else { 1 };
         pool::each_mut(&mut self.parts[..parts], |part, buffers| {
             let samples = pool::share(n, 1, part, parts);
-            buffers.predict(net, params, bf16, &x[samples.start * inputs..samples.end * inputs], threads);
+            buffers.predict(net, params, stacks, &x[samples.start * inputs..samples.end * inputs], threads);
         });
         if parts == 1 {
             return &self.parts[0].answers[..n * outputs];
@@ -140,19 +152,40 @@ impl Predictor {
     }
 }
 
+/// Layers `range` in bf16: a stack ends where a nonlinearity is not computed in passing.
+fn stacks(net: &Network, params: &[f32], range: Range<usize>) -> Vec<Layers> {
+    let (spec, layout) = (net.spec(), net.layout());
+    let mut stacks: Vec<Layers> = Vec::new();
+    for l in range {
+        let goes_on = |below: &Layers| spec.layers[below.range.end - 1].activation.fused().is_some();
+        if !stacks.last().is_some_and(goes_on) {
+            stacks.push(Layers { range: l..l, stack: Stack::default() });
+        }
+        if let Some(Layers { range, stack }) = stacks.last_mut() {
+            let (weight, bias) = (&params[layout.weight(l)], &params[layout.bias(l)]);
+            let layer = &spec.layers[l];
+            stack.push(spec.inputs_of(l), layer.units, weight, bias, layer.activation.fused());
+            range.end = l + 1;
+        }
+    }
+    stacks
+}
+
 impl Part {
-    fn new(net: &Network, capacity: usize, sparse: bool, bf16: bool) -> Self {
-        let together = if bf16 { TOGETHER_BF16 } else { TOGETHER }.min(capacity);
+    fn new(net: &Network, capacity: usize, sparse: bool, stacks: &[Layers]) -> Self {
+        let together = stacks.iter().map(|layers| layers.stack.together()).min().unwrap_or(TOGETHER);
+        let together = together.min(capacity).min(MOST_TOGETHER);
         let spec = net.spec();
         let lists = if sparse { SparseRows::with_capacity(together, spec.inputs()) } else { None };
+        let packed = stacks.iter().map(|layers| layers.stack.buffers()).collect();
         let widest = spec.layers.iter().map(|layer| layer.units).max().unwrap_or(0);
         let zeros = || Aligned::zeros(together * widest);
         let answers = vec![0.0; capacity * spec.outputs()];
-        Self { together, lists, z: zeros(), a: [zeros(), zeros()], answers }
+        Self { together, lists, packed, z: zeros(), a: [zeros(), zeros()], answers }
     }
 
-    /// Writes the answers for `x (n, inputs)`.
-    fn predict(&mut self, net: &Network, params: &[f32], bf16: bool, x: &[f32], threads: usize) {
+    /// Writes the answers for `x (n, inputs)`; `stacks` is empty, or holds all layers that do not read lists.
+    fn predict(&mut self, net: &Network, params: &[f32], stacks: &[Layers], x: &[f32], threads: usize) {
         let spec = net.spec();
         let answers = self.answers.chunks_mut(self.together * spec.outputs());
         for (x, answers) in x.chunks(self.together * spec.inputs()).zip(answers) {
@@ -165,14 +198,43 @@ impl Part {
                 None => Input::Dense(x),
             };
             let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
-            for l in 0..spec.layers.len() {
+            let mut stacks = stacks.iter().zip(&mut self.packed).peekable();
+            let mut l = 0;
+            while l < spec.layers.len() {
                 let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
-                let a = if l + 1 == spec.layers.len() { &mut *answers } else { &mut *here };
-                layer(net, spec, params, bf16, l, n, input, &mut self.z, a, threads);
+                let stacked = stacks.next_if(|(layers, _)| layers.range.start == l);
+                let end = stacked.as_ref().map_or(l + 1, |(layers, _)| layers.range.end);
+                let a = if end == spec.layers.len() { &mut *answers } else { &mut *here };
+                match (stacked, input) {
+                    (Some((layers, buffers)), Input::Dense(x)) => {
+                        stack(spec, layers, n, x, buffers, &mut self.z, a);
+                    }
+                    (_, input) => layer(net, spec, params, l, n, input, &mut self.z, a, threads),
+                }
                 std::mem::swap(&mut here, &mut below);
+                l = end;
             }
         }
     }
+}
+
+/// a of the last of layers in bf16, for `n` samples.
+fn stack(
+    spec: &NetworkSpec,
+    layers: &Layers,
+    n: usize,
+    x: &[f32],
+    buffers: &mut Buffers,
+    z: &mut [f32],
+    a: &mut [f32],
+) {
+    let last = &spec.layers[layers.range.end - 1];
+    if last.activation.fused().is_some() {
+        return layers.stack.forward(n, x, buffers, a);
+    }
+    layers.stack.forward(n, x, buffers, z);
+    let size = n * last.units;
+    last.activation.forward(&z[..size], &mut a[..size], last.units);
 }
 
 /// a(l) of `n` samples.
@@ -181,7 +243,6 @@ fn layer(
     net: &Network,
     spec: &NetworkSpec,
     params: &[f32],
-    bf16: bool,
     l: usize,
     n: usize,
     x: Input<f32>,
@@ -194,8 +255,6 @@ fn layer(
     let (weight, bias) = (&params[net.layout().weight(l)], &params[net.layout().bias(l)]);
     let fused = layer.activation.fused();
     match x {
-        // Said for the whole call: a part of it may be so few samples that `dense` would take another kernel.
-        Input::Dense(x) if bf16 => bf16::forward(d, x, weight, bias, fused, z, a, 1),
         Input::Dense(x) if threads > 1 => dense::forward_one(d, x, weight, bias, fused, z, a, threads),
         _ => dense::forward(d, x, weight, bias, fused, z, a, 1),
     }

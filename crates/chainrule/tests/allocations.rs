@@ -97,11 +97,12 @@ fn steps_allocate_nothing(data: &Dataset, text: &str, way: Way, threads: usize) 
     );
 }
 
-fn answers_allocate_nothing(data: &Dataset, threads: usize) {
+fn answers_allocate_nothing(data: &Dataset, threads: usize, bf16: bool) {
     let text = "hidden = [128, 64]\nactivation = \"relu\"";
     let net = Network::new(settings(text).resolve(data).unwrap().spec).unwrap();
     let params = net.init::<f32>(0).unwrap();
-    let mut predictor = Predictor::new(&net, &params, SAMPLES, data.density()).unwrap().with_threads(threads);
+    let predictor = Predictor::new(&net, &params, SAMPLES, data.density()).unwrap().with_threads(threads);
+    let mut predictor = if bf16 { predictor.with_bf16() } else { predictor };
     assert_eq!(predictor.is_sparse(), data.lists().is_some());
     let mut x = vec![0.0; SAMPLES * data.inputs()];
     for (s, row) in x.chunks_exact_mut(data.inputs()).enumerate() {
@@ -112,7 +113,12 @@ fn answers_allocate_nothing(data: &Dataset, threads: usize) {
     for n in [1, 2, SAMPLES, 7, SAMPLES] {
         predictor.predict(&x[..n * data.inputs()]);
     }
-    assert_eq!(allocations() - before, 0, "{threads} threads, sparse: {}", predictor.is_sparse());
+    assert_eq!(
+        allocations() - before,
+        0,
+        "{threads} threads, sparse: {}, bf16: {bf16}",
+        predictor.is_sparse()
+    );
 }
 
 #[test]
@@ -130,7 +136,9 @@ fn steps_and_answers_allocate_nothing() {
         for data in [&sparse, &dense] {
             steps_allocate_nothing(data, large, Way::InPlace, threads);
             steps_allocate_nothing(data, adam, Way::FiveCalls, threads);
-            answers_allocate_nothing(data, threads);
+            for bf16 in [false, true] {
+                answers_allocate_nothing(data, threads, bf16);
+            }
         }
     }
 }

@@ -12,9 +12,9 @@ GF/s: arithmetic made, zeros left out where the kernels leave them out; peak: it
 units do at most in f32, measured before.\n\
 train: the ordinary command beside the bare loop, with evaluation, history, diagnosis, checkpoints, and a bar on a terminal.")]
 pub struct BenchArgs {
-    /// The work
-    #[arg(value_enum, ignore_case = true, default_value_t = BenchWork::All)]
-    pub work: BenchWork,
+    /// The works, each measured once; growth stands alone
+    #[arg(value_enum, ignore_case = true, value_name = "WORK", default_values_t = [BenchWork::All])]
+    pub works: Vec<BenchWork>,
     /// Repetitions that count [default: as many as each work needs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000).map(usize::from))]
     pub repeats: Option<usize>,

@@ -28,21 +28,32 @@ fn half(x: f32) -> u32 {
 }
 
 /// 16 pairs of numbers side by side.
-type Pairs = [u32; PANEL];
+pub(super) type Pairs = [u32; PANEL];
 
-/// (x0, x1), (x2, x3), …
+/// (x0, x1), (x2, x3), … of 32 numbers, in two halves.
 #[inline(always)]
-fn along<const LEVEL: u8>(x: &[f32; PAIRED]) -> Pairs {
+pub(super) fn along<const LEVEL: u8>(low: &[f32; PANEL], high: &[f32; PANEL]) -> Pairs {
     #[cfg(target_arch = "x86_64")]
     if LEVEL != EMULATED {
         // SAFETY: the CPU has the instructions at this level.
-        return unsafe { native::along(x) };
+        return unsafe { native::along(low, high) };
     }
     let mut pairs = [0; PANEL];
-    for (pair, &[even, odd]) in pairs.iter_mut().zip(x.as_chunks::<2>().0) {
+    let both = low.as_chunks::<2>().0.iter().chain(high.as_chunks::<2>().0);
+    for (pair, &[even, odd]) in pairs.iter_mut().zip(both) {
         *pair = half(even) | half(odd) << 16;
     }
     pairs
+}
+
+/// 16 pairs of numbers that lie side by side from `at` on, of which `count` exist.
+#[inline(always)]
+fn along_row<const LEVEL: u8>(data: &[f32], at: usize, count: usize) -> Pairs {
+    if count >= PAIRED {
+        let [low, high] = *data[at..at + PAIRED].as_chunks().0 else { unreachable!("32 numbers") };
+        return along::<LEVEL>(&low, &high);
+    }
+    along::<LEVEL>(&numbers(data, at, count), &numbers(data, at + PANEL, count.saturating_sub(PANEL)))
 }
 
 /// (x0, y0), (x1, y1), …
@@ -105,7 +116,7 @@ pub(super) fn a<const LEVEL: u8>(
             for (at, i) in rows.enumerate() {
                 for (panel, p) in panels(range.clone()) {
                     let count = range.end - p;
-                    packed[panel * height + at] = along::<LEVEL>(&numbers(data, i * width + p, count));
+                    packed[panel * height + at] = along_row::<LEVEL>(data, i * width + p, count);
                 }
             }
         }
@@ -132,10 +143,7 @@ fn along_panels<const LEVEL: u8>(data: &[f32], tall: usize, i: usize, p: usize, 
     let at = p * tall + i * PANEL;
     let left: [f32; PANEL] = numbers(data, at, count);
     let right: [f32; PANEL] = numbers(data, at + tall * PANEL, count.saturating_sub(PANEL));
-    let mut both = [0.0; PAIRED];
-    both[..PANEL].copy_from_slice(&left);
-    both[PANEL..].copy_from_slice(&right);
-    along::<LEVEL>(&both)
+    along::<LEVEL>(&left, &right)
 }
 
 /// Packs columns `columns` of b, indices `range`, into panels (pairs, 16), both filled up with zeros.
@@ -157,7 +165,7 @@ pub(super) fn b<const LEVEL: u8>(b: &Matrix, range: Range<usize>, columns: Range
             }
             Matrix::Columns(data, height) => {
                 turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
-                    along::<LEVEL>(&numbers(data, j * height + p, range.end - p))
+                    along_row::<LEVEL>(data, j * height + p, range.end - p)
                 });
             }
             Matrix::TurnedPanels(data, height) => {
@@ -220,7 +228,7 @@ fn pair_of_lines<const LEVEL: u8>(
 /// The same by AVX-512 and AVX512-BF16. The conversion takes subnormal numbers for 0.
 #[cfg(target_arch = "x86_64")]
 mod native {
-    use super::{PAIRED, PANEL, Pairs};
+    use super::{PANEL, Pairs};
     use std::arch::x86_64::{
         __m512i, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutexvar_epi16,
         _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
@@ -261,9 +269,8 @@ mod native {
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn along(x: &[f32; PAIRED]) -> Pairs {
-        let (halves, _) = x.as_chunks::<PANEL>();
-        stored(rounded(&halves[0], &halves[1]))
+    pub fn along(low: &[f32; PANEL], high: &[f32; PANEL]) -> Pairs {
+        stored(rounded(low, high))
     }
 
     #[inline]

@@ -10,7 +10,7 @@
 //! ```
 
 use super::*;
-use crate::bf16::{INNER, ROWS};
+use crate::bf16::{INNER, ROWS, Stack};
 use std::cell::Cell;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -259,9 +259,35 @@ fn tiles_multiply_as_the_manual_says() {
             assert!(is_released());
         }
     }
+    layers_follow_each_other();
     if emulated {
         DEFECTIVE.store(true, Ordering::Relaxed);
         assert!(!gives_known_answers(), "a defective unit must not be trusted");
         DEFECTIVE.store(false, Ordering::Relaxed);
     }
+}
+
+/// Stacked layers, of one panel and more, have the bits of one product after the other.
+fn layers_follow_each_other() {
+    let numbers =
+        |count: usize| -> Vec<f32> { (0..count).map(|at| ((at * 37) % 101) as f32 / 101.0 - 0.5).collect() };
+    let (n, sizes) = (37, [70, 50, 16, 33]);
+    let level = Some(Bf16Level::Amx);
+    let mut stack = Stack::at(level);
+    let mut below = numbers(n * sizes[0]);
+    let x = below.clone();
+    for pair in sizes.windows(2) {
+        let &[k, m] = pair else { unreachable!("pairs") };
+        let w = numbers(k * m.next_multiple_of(PANEL));
+        stack.push(k, m, &w, &[0.25], None);
+        let mut z = vec![0.0; n * m];
+        let (a, b) = (Matrix::Rows(&below, k), Right::Plain(Matrix::Panels(&w, k)));
+        let start = Start::Bias(&[0.25]);
+        multiply(level, (n, k, m), a, b, &mut z, Lies::Rows(m), start, Finish::Store, Split::Rows, 1);
+        below = z;
+    }
+    let mut a = vec![f32::NAN; below.len()];
+    stack.forward(n, &x, &mut stack.buffers(), &mut a);
+    assert!(is_released());
+    assert!(a.iter().zip(&below).all(|(a, z)| a.to_bits() == z.to_bits()), "other bits in a stack");
 }
