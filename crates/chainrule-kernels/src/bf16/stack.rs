@@ -15,7 +15,7 @@
 //! bits.
 
 use super::dot::{self, Operands, Start};
-use super::{AMX, Bf16Level, EMULATED, PAIRED, Right, STRIP, level, pack};
+use super::{AMX, Bf16Level, EMULATED, PAIRED, STRIP, level, pack};
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
 use crate::product::Matrix;
@@ -152,7 +152,7 @@ impl Stack {
 
 /// Rounds weights as the level's products do.
 fn pack_weights(native: bool, k: usize, m: usize, w: &[f32], packed: &mut [u32]) {
-    let w = Right::Plain(Matrix::Panels(w, k));
+    let w = Matrix::Panels(w, k);
     #[cfg(target_arch = "x86_64")]
     if native {
         // SAFETY: every native level has AVX512-BF16, among the features that `dot::avx512` is compiled for.
@@ -176,7 +176,7 @@ macro_rules! native {
 
 native! {
     #[cfg(target_arch = "x86_64")]
-    fn pack_native(w: &Right, k: usize, m: usize, packed: &mut [u32]) {
+    fn pack_native(w: &Matrix, k: usize, m: usize, packed: &mut [u32]) {
         pack::b::<{ super::AVX512 }>(w, 0..k, 0..m, packed);
     }
 }

@@ -281,7 +281,7 @@ fn layers_follow_each_other() {
         let w = numbers(k * m.next_multiple_of(PANEL));
         stack.push(k, m, &w, &[0.25], None);
         let mut z = vec![0.0; n * m];
-        let (a, b) = (Matrix::Rows(&below, k), Right::Plain(Matrix::Panels(&w, k)));
+        let (a, b) = (Matrix::Rows(&below, k), Matrix::Panels(&w, k));
         let start = Start::Bias(&[0.25]);
         multiply(level, (n, k, m), a, b, &mut z, Lies::Rows(m), start, Finish::Store, Split::Rows, 1);
         below = z;
