@@ -51,7 +51,7 @@ pub(super) fn ln_1p_unit<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
         -1.666_805_8e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        3.333_333e-1,
     ] {
         p = mul_add(simd, p, f, c(coefficient));
     }
