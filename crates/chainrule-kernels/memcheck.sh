@@ -4,6 +4,7 @@
 # installs what it needs. About three minutes with the compiling.
 set -euo pipefail
 cd "$(dirname "$0")"
+. ./toolchain.sh
 TARGET=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 SUDO=; [ "$(id -u)" = 0 ] || SUDO=sudo
 
@@ -16,32 +17,6 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # several words
     $SUDO apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
-
-# The compiler's own standard library for aarch64 comes from rustup, which may not reach its server; Debian packages a
-# compiler with one. Unpacked into a folder of its own, with package lists of its own: nothing is installed.
-toolchain() {
-    local folder=$TARGET/aarch64-toolchain mm
-    [ -x "$folder/root/usr/bin/rustc" ] && return
-    rm -rf "$folder"
-    mkdir -p "$folder"/{debs,root,lists/partial,cache/archives/partial}
-    cat >"$folder/apt.conf" <<CONF
-APT::Architectures { "amd64"; "arm64"; };
-APT::Sandbox::User "root";
-Dir::State::lists "$folder/lists";
-Dir::Cache "$folder/cache";
-CONF
-    (
-        export APT_CONFIG=$folder/apt.conf
-        apt-get update -qq
-        mm=$(apt-cache policy rustc-web | sed -n 's/.*Candidate: \([0-9]*\.[0-9]*\).*/\1/p')
-        llvm=$(apt-cache depends "libstd-rust-web-$mm" | awk '/Depends: libllvm/{print $2; exit}')
-        cd "$folder/debs"
-        apt-get download -qq rustc-web "libstd-rust-web-$mm" libstd-rust-web-dev libstd-rust-web-dev:arm64 "$llvm"
-        for package in *.deb; do dpkg -x "$package" "$folder/root.new"; done
-    )
-    rm -rf "$folder/root" "$folder/debs" "$folder/lists" "$folder/cache"
-    mv "$folder/root.new" "$folder/root"
-}
 
 # Few cases, as everything takes some fifty times as long, and always the same: valgrind's fused multiply-add may give -0 for
 # 0, which a comparison of bits over threads would report.
@@ -58,15 +33,9 @@ for level in portable avx2; do
 done
 
 printf '\n== NEON under qemu\n'
-toolchain
-root=$TARGET/aarch64-toolchain/root
-cat >"$root/../rustc" <<WRAPPER
-#!/bin/sh
-LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu exec $root/usr/bin/rustc "\$@"
-WRAPPER
-chmod +x "$root/../rustc"
+toolchain "$TARGET/aarch64-toolchain" libstd-rust-web-dev:arm64
 # Only the kernels are worth optimising: what the tests lean on compiles faster than it would repay.
-RUSTC=$root/../rustc RUSTFLAGS="-D warnings" \
+RUSTC=$TARGET/aarch64-toolchain/rustc RUSTFLAGS="-D warnings" \
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     cargo test --release --config 'profile.release.package."*".opt-level=0' --no-run --quiet \
     --target aarch64-unknown-linux-gnu --target-dir "$TARGET/aarch64" --test twins --test guard

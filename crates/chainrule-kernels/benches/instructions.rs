@@ -9,7 +9,7 @@ use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
 
 mod made;
 
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "forward-1x784x128",
     "forward-10x784x30",
     "forward-128x512x512",
@@ -21,6 +21,7 @@ const NAMES: [&str; 15] = [
     "lists-gradient",
     "lists-descent",
     "sigmoid",
+    "gelu",
     "softmax",
     "steps-784-30-10",
     "steps-1024-16-16-10",
@@ -56,7 +57,8 @@ fn run(name: &str, times: usize) {
         "steps-784-30-10" => steps(0, times),
         "steps-1024-16-16-10" => steps(1, times),
         "steps-2-2-2" => steps(2, times),
-        "sigmoid" => sigmoid(times),
+        "sigmoid" => activation(Nonlinearity::Sigmoid, times),
+        "gelu" => activation(Nonlinearity::Gelu, times),
         "softmax" => {
             let (z, mut a) = (made::numbers(10_000), vec![0.0; 10_000]);
             repeat(times, || softmax(black_box(&z), &mut a, 10));
@@ -75,12 +77,13 @@ fn steps(network: usize, times: usize) {
 }
 
 /// One input, many units: the product is nothing beside f.
-fn sigmoid(times: usize) {
+fn activation(f: Nonlinearity, times: usize) {
     let d = Dims { n: 1, k: 1, m: 4096 };
     let (w, bias) = (made::weights(d), made::numbers(d.m));
     let (mut z, mut a) = (vec![0.0; d.m], vec![0.0; d.m]);
-    let f = Some(Nonlinearity::Sigmoid);
-    repeat(times, || dense::forward(d, Input::Dense(black_box(&[0.5])), &w, &bias, f, &mut z, &mut a, 1));
+    repeat(times, || {
+        dense::forward(d, Input::Dense(black_box(&[0.5])), &w, &bias, Some(f), &mut z, &mut a, 1);
+    });
 }
 
 fn product(d: Dims, name: &str, times: usize) {

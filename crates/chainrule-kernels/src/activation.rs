@@ -1,13 +1,29 @@
-//! exp, sigmoid, tanh and softmax over whole vectors, and the nonlinearities that products compute in passing.
+//! exp and softmax over whole vectors, and the nonlinearities that products compute in passing.
 //!
-//! Largest errors against the exact value, over all f32 (tests/accuracy.rs): exp of x <= 0 within 1.1 ulp (results below 2^-126
-//! are 0), sigmoid 2.1 ulp, tanh 1.6 ulp. Softmax, over rows of up to 100 numbers: 5 ulp of each term where z - max is exact;
-//! where it is rounded, which magnifies any softmax's error, max - z ulp more.
+//! Largest errors against the exact value, in ulp, over all f32 (tests/accuracy.rs); values below 2^-126 may be 0, slopes below
+//! 2^-60 are:
+//!
+//! | | value | slope | |
+//! |---|---|---|---|
+//! | exp | 1.1 | | x <= 0 |
+//! | sigmoid | 2.1 | | |
+//! | tanh | 1.6 | | |
+//! | elu | 1.1 | 0.5 | with alpha 1, and the slope from a: a + alpha, absolute within the ulp of alpha |
+//! | softplus | 1.8 | 1.1 | slope from a |
+//! | silu | 2.7 | 6 | 0 for z below -87.3, where the exact value is within 1.03e-36 |
+//! | gelu | 4.5 | 6 | by erfc, not tanh; relative to the last normal number, z = -13.1 |
+//!
+//! The slopes of silu and gelu cross 0 (at z = -1.28 and -0.75): there the errors are in ulp of sigmoid(z) and Phi(z), hence
+//! absolute. Softmax, over rows of up to 100 numbers: 5 ulp of each term where z - max is exact; where it is rounded, which
+//! magnifies any softmax's error, max - z ulp more.
+
+mod smooth;
 
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
 
-/// A nonlinearity a = f(z) that is computed while z is in registers. f' follows from a alone.
+/// A nonlinearity a = f(z) that is computed while z is in registers. f' follows from a alone, or, where
+/// [`Nonlinearity::needs_z`] says so, from z alone: whoever multiplies by f' hands over the one or the other.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Nonlinearity {
     /// a = z
@@ -20,12 +36,25 @@ pub enum Nonlinearity {
     Relu,
     /// a = z for z > 0, slope z otherwise; the slope is positive, so that a has the sign of z.
     LeakyRelu(f64),
+    /// a = z for z > 0, alpha (e^z - 1) otherwise; alpha is positive, so that a has the sign of z.
+    Elu(f64),
+    /// a = ln(1 + e^z)
+    Softplus,
+    /// a = z / (1 + e^-z)
+    Silu,
+    /// a = z Phi(z) with the normal distribution's Phi.
+    Gelu,
 }
 
 /// Deltas below this are 0: see [`crate::Real::without_tiny`].
 pub(crate) const TINY: f32 = 8.673_617_4e-19;
 
 impl Nonlinearity {
+    /// Whether f' follows from z, not from a: silu and gelu fall before they rise, so that two z have the same a.
+    pub fn needs_z(self) -> bool {
+        matches!(self, Self::Silu | Self::Gelu)
+    }
+
     /// a = f(z), lane by lane.
     #[inline(always)]
     pub(crate) fn value<S: Simd>(self, simd: S, z: S::f32s) -> S::f32s {
@@ -33,14 +62,15 @@ impl Nonlinearity {
             Self::Identity => z,
             Self::Sigmoid => sigmoid(simd, z),
             Self::Tanh => tanh(simd, z),
-            Self::Relu => {
-                let zero = simd.splat_f32s(0.0);
-                simd.select_f32s(simd.less_than_f32s(z, zero), zero, z) // NaN stays NaN
-            }
+            Self::Relu => smooth::relu(simd, z),
             Self::LeakyRelu(slope) => {
                 let scaled = simd.mul_f32s(simd.splat_f32s(slope as f32), z);
                 simd.select_f32s(simd.greater_than_f32s(z, simd.splat_f32s(0.0)), z, scaled)
             }
+            Self::Elu(alpha) => smooth::elu(simd, alpha, z),
+            Self::Softplus => smooth::softplus(simd, z),
+            Self::Silu => smooth::silu(simd, z),
+            Self::Gelu => smooth::gelu(simd, z),
         }
     }
 
@@ -48,19 +78,22 @@ impl Nonlinearity {
     pub(crate) fn value_f64(self, z: f64) -> f64 {
         match self {
             Self::Identity => z,
-            Self::Sigmoid => {
-                let e = (-z.abs()).exp();
-                (if z < 0.0 { e } else { 1.0 }) / (1.0 + e)
-            }
+            Self::Sigmoid => sigmoid_f64(z),
             Self::Tanh => z.tanh(),
             Self::Relu if z < 0.0 => 0.0,
             Self::Relu => z, // NaN stays NaN
             Self::LeakyRelu(slope) if !(z > 0.0) => slope * z,
             Self::LeakyRelu(_) => z,
+            Self::Elu(alpha) if !(z > 0.0) => alpha * z.exp_m1(),
+            Self::Elu(_) => z,
+            Self::Softplus => z.max(0.0) + (-z.abs()).exp().ln_1p(),
+            // Bounded, as -infinity times 0 is NaN.
+            Self::Silu => (if z < -800.0 { -800.0 } else { z }) * sigmoid_f64(z),
+            Self::Gelu => (if z < -40.0 { -40.0 } else { z }) * normal_f64(z),
         }
     }
 
-    /// f'(z) in f64, from a = f(z).
+    /// f'(z) in f64, from a = f(z), or from z where the derivative needs that.
     pub(crate) fn derivative_f64(self, a: f64) -> f64 {
         match self {
             Self::Identity => 1.0,
@@ -69,10 +102,21 @@ impl Nonlinearity {
             Self::Relu => f64::from(u8::from(a > 0.0)),
             Self::LeakyRelu(_) if a > 0.0 => 1.0,
             Self::LeakyRelu(slope) => slope,
+            Self::Elu(_) if a > 0.0 => 1.0,
+            Self::Elu(alpha) => a + alpha,
+            Self::Softplus => -(-a).exp_m1(),
+            Self::Silu => {
+                let z = a.clamp(-800.0, 800.0);
+                sigmoid_f64(z) * (1.0 + z * sigmoid_f64(-z))
+            }
+            Self::Gelu => {
+                let z = a.clamp(-40.0, 40.0);
+                normal_f64(z) + z * (-0.5 * z * z).exp() * 0.398_942_280_401_432_7 // 1 / sqrt(2 pi)
+            }
         }
     }
 
-    /// delta f'(z), lane by lane, from a = f(z); tiny results become 0.
+    /// delta f'(z), lane by lane, from a = f(z), or from z where f' needs that; tiny results become 0.
     #[inline(always)]
     pub(crate) fn times_derivative<S: Simd>(self, simd: S, a: S::f32s, delta: S::f32s) -> S::f32s {
         let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
@@ -85,9 +129,24 @@ impl Nonlinearity {
                 let scaled = simd.mul_f32s(simd.splat_f32s(slope as f32), delta);
                 simd.select_f32s(simd.greater_than_f32s(a, zero), delta, scaled)
             }
+            Self::Elu(alpha) => simd.mul_f32s(delta, smooth::elu_slope(simd, alpha, a)),
+            Self::Softplus => simd.mul_f32s(delta, smooth::softplus_slope(simd, a)),
+            Self::Silu => simd.mul_f32s(delta, smooth::silu_slope(simd, a)),
+            Self::Gelu => simd.mul_f32s(delta, smooth::gelu_slope(simd, a)),
         };
         without_tiny(simd, product)
     }
+}
+
+/// 1 / (1 + e^-z)
+fn sigmoid_f64(z: f64) -> f64 {
+    let e = (-z.abs()).exp();
+    (if z < 0.0 { e } else { 1.0 }) / (1.0 + e)
+}
+
+/// Phi(z) = erfc(-z / sqrt 2) / 2: unlike 1 + erf, it keeps its precision in the tail.
+fn normal_f64(z: f64) -> f64 {
+    0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
 }
 
 /// 0 where |x| is tiny, else x.
@@ -117,6 +176,25 @@ impl<S: Simd> Exponential<S> {
         let n = simd.sub_f32s(shifted, shifter);
         let r = mul_add(simd, n, c(-sign * 0.693_359_4), x); // sign r; ln 2, its first 10 bits: the product is exact
         let r = mul_add(simd, n, c(sign * 2.121_944_4e-4), r); // and the rest
+        Self::of_reduced(simd, shifted, r, sign)
+    }
+
+    /// Of y + rest, where |rest| is small (below 0.05).
+    #[inline(always)]
+    fn of_sum(simd: S, y: S::f32s, rest: S::f32s) -> Self {
+        let c = |value: f32| simd.splat_f32s(value);
+        let shifter = c(12_582_912.0);
+        let shifted = mul_add(simd, simd.add_f32s(y, rest), c(std::f32::consts::LOG2_E), shifter);
+        let n = simd.sub_f32s(shifted, shifter);
+        let r = mul_add(simd, n, c(-0.693_359_4), y);
+        let r = mul_add(simd, n, c(2.121_944_4e-4), simd.add_f32s(r, rest));
+        Self::of_reduced(simd, shifted, r, 1.0)
+    }
+
+    /// Of n, as the low bits of `shifted`, and sign r.
+    #[inline(always)]
+    fn of_reduced(simd: S, shifted: S::f32s, r: S::f32s, sign: f32) -> Self {
+        let c = |value: f32| simd.splat_f32s(value);
         // q = r + r^2 (c2 + c3 r + … + c7 r^5), in three short chains (Estrin).
         let square = simd.mul_f32s(r, r);
         let low = mul_add(simd, c(sign * 1.666_666_5e-1), r, c(0.5));
@@ -212,12 +290,19 @@ kernel! {
             Nonlinearity::Relu | Nonlinearity::LeakyRelu(_) => {
                 map_row::<S>(simd, z, a, #[inline(always)] |z| f.value(simd, z));
             }
+            Nonlinearity::Elu(alpha) => {
+                map_row::<S>(simd, z, a, #[inline(always)] |z| smooth::elu(simd, alpha, z));
+            }
+            Nonlinearity::Softplus => map_row::<S>(simd, z, a, #[inline(always)] |z| smooth::softplus(simd, z)),
+            Nonlinearity::Silu => map_row::<S>(simd, z, a, #[inline(always)] |z| smooth::silu(simd, z)),
+            Nonlinearity::Gelu => map_row::<S>(simd, z, a, #[inline(always)] |z| smooth::gelu(simd, z)),
         }
     }
 }
 
 kernel! {
-    /// delta = delta ⊙ f'(z), element by element, from a = f(z): the last factor of BP2. Tiny results become 0.
+    /// delta = delta ⊙ f'(z), element by element, from a = f(z), or from z in its place where f' needs that
+    /// ([`Nonlinearity::needs_z`]): the last factor of BP2. Tiny results become 0.
     ///
     /// # Panics
     /// If the lengths differ.

@@ -136,9 +136,11 @@ impl Descent {
     /// A network for batches of up to `capacity` samples.
     ///
     /// # Panics
-    /// If there are no layers, or a layer's inputs are not the units of the one before.
+    /// If there are no layers, a layer's inputs are not the units of the one before, or a slope needs z
+    /// ([`Nonlinearity::needs_z`]).
     pub fn new(layers: Vec<Layer>, loss: Loss, capacity: usize) -> Self {
         assert!(!layers.is_empty() && layers.windows(2).all(|pair| pair[0].units == pair[1].inputs));
+        assert!(layers.iter().all(|layer| !layer.f.needs_z()), "a step keeps a, not z");
         let (mut at, mut turned_at) = (Vec::new(), Vec::new());
         let (mut buffers, mut turned) = (0, 0);
         for (l, layer) in layers.iter().enumerate() {

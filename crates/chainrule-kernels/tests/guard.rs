@@ -305,6 +305,10 @@ fn activations_stay_within_their_operands() {
                 Nonlinearity::Sigmoid,
                 Nonlinearity::Tanh,
                 Nonlinearity::LeakyRelu(0.1),
+                Nonlinearity::Elu(1.0),
+                Nonlinearity::Softplus,
+                Nonlinearity::Silu,
+                Nonlinearity::Gelu,
             ] {
                 activation::activate(f, &z, &mut a);
                 all.extend(bits(&[&a]));

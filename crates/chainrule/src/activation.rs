@@ -65,7 +65,8 @@ pub fn softmax<T: Real>(z: &[T], a: &mut [T]) {
 }
 
 impl Activation {
-    /// The kernels' name for it, if products compute it in passing; softmax and the others follow on their own.
+    /// The kernels' name for it, if products compute it in passing. Softmax follows on its own, and so does what falls left of 0
+    /// (a slope or an alpha that is not positive).
     pub fn fused(self) -> Option<Nonlinearity> {
         match self {
             Self::Identity => Some(Nonlinearity::Identity),
@@ -73,7 +74,11 @@ impl Activation {
             Self::Tanh => Some(Nonlinearity::Tanh),
             Self::Relu => Some(Nonlinearity::Relu),
             Self::LeakyRelu { slope } if slope > 0.0 => Some(Nonlinearity::LeakyRelu(slope)),
-            _ => None,
+            Self::Elu { alpha } if alpha > 0.0 => Some(Nonlinearity::Elu(alpha)),
+            Self::Gelu => Some(Nonlinearity::Gelu),
+            Self::Silu => Some(Nonlinearity::Silu),
+            Self::Softplus => Some(Nonlinearity::Softplus),
+            Self::LeakyRelu { .. } | Self::Elu { .. } | Self::Softmax => None,
         }
     }
 

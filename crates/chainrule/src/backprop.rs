@@ -93,15 +93,14 @@ impl Network {
         let below = &mut below[l - 1];
         let delta = &mut below.delta[..size];
         let f = self.spec.layers[l - 1].activation;
-        let drops = ws.dropping && !below.keep.is_empty();
-        let fused = if drops { None } else { f.fused().map(|f| (f, &below.a[..])) };
+        let fused = f.fused().map(|f| (f, if f.needs_z() { &below.z[..] } else { &below.a[..] }));
         let weight = &params[self.layout.weight(l)];
         dense::input_gradient(d, &here[0].delta, weight, fused, delta, ws.how);
-        if drops {
-            delta.iter_mut().zip(&below.keep).for_each(|(d, &keep)| *d *= keep);
-        }
         if fused.is_none() {
             f.backward(&below.z[..size], &below.a[..size], delta);
+        }
+        if ws.dropping && !below.keep.is_empty() {
+            delta.iter_mut().zip(&below.keep).for_each(|(d, &keep)| *d *= keep);
         }
         ws.lap(Part::CarryBack(l));
     }

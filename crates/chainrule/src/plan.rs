@@ -15,6 +15,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use crate::spec::NetworkSpec;
 use crate::{Real, simd};
+use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::bf16;
 use chainrule_kernels::dense::{LARGEST_DESCENT, ROWWISE_BATCH};
 use serde::Serialize;
@@ -211,7 +212,8 @@ fn obstacle_to_whole_steps(
         .layers
         .iter()
         .enumerate()
-        .any(|(l, layer)| layer.activation.fused().is_none() && !(softmax && l + 1 == spec.layers.len()));
+        .filter(|(l, _)| !(softmax && l + 1 == spec.layers.len()))
+        .any(|(_, layer)| layer.activation.fused().is_none_or(Nonlinearity::needs_z));
     if !f32s {
         Some("f64 takes the reference steps")
     } else if config.bf16 {
@@ -219,7 +221,7 @@ fn obstacle_to_whole_steps(
     } else if smoothed {
         Some("label smoothing")
     } else if unfused {
-        Some("an activation has no kernel of its own")
+        Some("the slope of an activation follows from z alone")
     } else if spec.layers.iter().any(|layer| layer.dropout > 0.0) {
         Some("dropout")
     } else if data.sample_weights().is_some() || !config.class_weights.is_empty() {

@@ -4,10 +4,10 @@ mod common;
 
 use chainrule::batch::Batch;
 use chainrule::gradcheck::{self, GradientCheck, Options, Problem};
-use chainrule::network::Network;
+use chainrule::network::{Network, Workspace};
 use chainrule::regularize::Regularize;
 use chainrule::spec::{BiasMode, LayerSpec, NetworkSpec};
-use chainrule::{activation, init, loss};
+use chainrule::{Real, activation, init, loss, rng};
 use proptest::prelude::*;
 use rand::RngExt;
 
@@ -120,6 +120,41 @@ fn both_zero_passes() {
     let found = check(&spec, 2, &Regularize::default(), 1);
     assert_eq!(found.groups[0].relative_error, 0.0);
     assert!(found.groups[0].passed && found.groups[0].norm == 0.0);
+}
+
+/// The gradient of a batch, its hidden units dropped at random, the same for every number type.
+fn gradient<T: Real>(net: &Network, params: &[f32], x: &[f32], y: &[f32]) -> Vec<f64> {
+    let widen = |from: &[f32]| from.iter().map(|&v| T::from_f64(v.into())).collect::<Vec<T>>();
+    let params = widen(params);
+    let batch = Batch::from_parts(widen(x), widen(y), net.spec().inputs(), net.spec().outputs());
+    let mut ws = Workspace::new(net, batch.len(), 1);
+    let mut grads = vec![T::default(); params.len()];
+    net.forward_dropping(&params, batch.input(), &mut ws, &mut rng::stream(5, rng::Stream::Dropout));
+    net.loss(&batch, &mut ws);
+    net.backward(&params, batch.input(), &mut ws, &mut grads);
+    grads.iter().map(|g| g.to_f64()).collect()
+}
+
+/// f32 has kernels of its own: for a few samples, and for many.
+#[test]
+fn f32_gradients_are_those_of_f64() {
+    for hidden in activation::NAMES.into_iter().filter(|&f| f != "softmax").chain(["leaky_relu(-0.5)"]) {
+        for n in [3, 40] {
+            let mut spec = spec(hidden, "identity", "mse", BiasMode::PerUnit, &[7, 37, 19, 3]);
+            spec.layers[1].dropout = 0.4;
+            let net = Network::new(spec).unwrap();
+            let params: Vec<f32> = net.init(3).unwrap();
+            let mut random = rng::stream(9, rng::Stream::Split);
+            let mut numbers =
+                |count: usize| (0..count).map(|_| random.random_range(-2f32..2.0)).collect::<Vec<_>>();
+            let (x, y) = (numbers(n * 7), numbers(n * 3));
+            let (wide, narrow) =
+                (gradient::<f64>(&net, &params, &x, &y), gradient::<f32>(&net, &params, &x, &y));
+            let norm = wide.iter().map(|g| g * g).sum::<f64>().sqrt();
+            let apart = wide.iter().zip(&narrow).map(|(w, g)| (w - g).powi(2)).sum::<f64>().sqrt();
+            assert!(norm > 0.0 && apart <= 2e-6 * norm, "{hidden}, {n} samples: {apart} of {norm}");
+        }
+    }
 }
 
 #[test]

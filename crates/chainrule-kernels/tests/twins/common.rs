@@ -70,11 +70,18 @@ pub fn axis() -> impl Strategy<Value = usize> {
 
 /// Any nonlinearity.
 pub fn nonlinearity() -> impl Strategy<Value = Nonlinearity> {
+    prop_oneof![6 => sloped_by_a(), 1 => Just(Nonlinearity::Silu), 1 => Just(Nonlinearity::Gelu)]
+}
+
+/// Any nonlinearity whose slope follows from a.
+pub fn sloped_by_a() -> impl Strategy<Value = Nonlinearity> {
     prop_oneof![
         Just(Nonlinearity::Identity),
         Just(Nonlinearity::Sigmoid),
         Just(Nonlinearity::Tanh),
         Just(Nonlinearity::Relu),
         Just(Nonlinearity::LeakyRelu(0.125)),
+        Just(Nonlinearity::Elu(1.0)),
+        Just(Nonlinearity::Softplus),
     ]
 }

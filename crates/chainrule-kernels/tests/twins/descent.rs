@@ -1,6 +1,6 @@
 //! Whole steps of gradient descent against the equations, over random networks.
 
-use crate::common::{assert_padding_is_0, bits, config, nonlinearity, numbers, unwritten};
+use crate::common::{assert_padding_is_0, bits, config, numbers, sloped_by_a, unwritten};
 use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::PANEL;
@@ -179,7 +179,7 @@ fn units() -> impl Strategy<Value = usize> {
 prop_compose! {
     fn cases()(
         inputs in 1usize..70,
-        layers in proptest::collection::vec((units(), nonlinearity(), 0usize..3), 1..4),
+        layers in proptest::collection::vec((units(), sloped_by_a(), 0usize..3), 1..4),
         loss in 0usize..3,
         labels: bool,
         frozen in prop_oneof![2 => Just(0u32), 1 => 0u32..64],
@@ -197,7 +197,7 @@ prop_compose! {
     /// Steps of one sample on layers of a panel at most.
     fn narrow_cases()(
         mut case in cases(),
-        layers in proptest::collection::vec((1usize..=PANEL, nonlinearity()), 1..5),
+        layers in proptest::collection::vec((1usize..=PANEL, sloped_by_a()), 1..5),
         data in 1usize..30,
     ) -> Case {
         case.layers = layers.into_iter().map(|(units, f)| (units, f, 2)).collect();

@@ -8,12 +8,16 @@ use chainrule_kernels::product::{Finish, Lies, Matrix, Split, Start, multiply};
 use chainrule_kernels::sparse::{self, SparseRows};
 use chainrule_kernels::{Real, naive};
 
-const F: [Nonlinearity; 5] = [
+const F: [Nonlinearity; 9] = [
     Nonlinearity::Identity,
     Nonlinearity::Sigmoid,
     Nonlinearity::Tanh,
     Nonlinearity::Relu,
     Nonlinearity::LeakyRelu(0.1),
+    Nonlinearity::Elu(0.75),
+    Nonlinearity::Softplus,
+    Nonlinearity::Silu,
+    Nonlinearity::Gelu,
 ];
 
 /// Both kinds of batches (sample by sample, packed), and sums over several blocks.
