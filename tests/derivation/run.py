@@ -1,7 +1,7 @@
 """Explains updates of many small networks and recomputes every term; then compares the last weights with the trainer's.
 
 Usage: run.py PROGRAM. Activations, losses, optimizers, bias modes, regularisers, batches, sample and class weights, both
-update orders, both number types, first steps and later ones, with a fixed seed. For each, `recompute.py` does every term
+update orders, all number types, first steps and later ones, with a fixed seed. For each, `recompute.py` does every term
 again by plain arithmetic, and `chainrule train` makes the same steps: the weights in its model file must have the bits
 of the derivation's w+ and b+.
 """
@@ -54,10 +54,10 @@ def settings(choose):
         "init": "normal(0.8)",
         "bias": choose.choice(["per-unit", "shared", "none"]),
         "bias_init": "normal(0.5)",
-        "batch_size": '"full"' if lbfgs else choose.choice([1, 3, 4]),
+        "batch_size": '"full"' if lbfgs else choose.choice([1, 3, 4, 6]),
         "epochs": 50,
         "seed": choose.randrange(1000),
-        "dtype": choose.choice(["f64", "f64", "f32"]),
+        "dtype": choose.choice(["f64", "f64", "f32", "bf16"]),
     }
     options["order"] = choose.choice(["shuffle", "file"] if lbfgs else ["shuffle", "file", "random"])
     if lbfgs and data == "iris":
@@ -105,10 +105,13 @@ def tensors(path):
     return found
 
 
+def terms_of(derivation):
+    return [term for section in derivation["sections"] for term in section["blocks"] if term["kind"] == "term"]
+
+
 def updated(derivation):
     """The new weights and biases by name: w1, w2, … and b1, b2, … as numbered through all layers."""
-    terms = (term for section in derivation["sections"] for term in section["blocks"] if term["kind"] == "term")
-    return {term["symbol"].rstrip("+"): term["value"] for term in terms if term["rule"] == "update"}
+    return {term["symbol"].rstrip("+"): term["value"] for term in terms_of(derivation) if term["rule"] == "update"}
 
 
 def same_bits(derivation, model):
@@ -130,7 +133,8 @@ def main():
     program, choose = sys.argv[1], random.Random(4)
     terms = weights = 0
     networks = 150
-    unseen = {*ACTIVATIONS, *OPTIMIZERS, *(loss for _, _, loss, _ in TASKS), "softmax", "f32", "f64", "output-first"}
+    unseen = {*ACTIVATIONS, *OPTIMIZERS, *(loss for _, _, loss, _ in TASKS), "softmax", "f32", "f64", "output-first",
+              "dtype=bf16", "bf16("}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for index in range(networks):
@@ -138,6 +142,8 @@ def main():
             unseen -= {one for one in unseen if any(one in word for word in words)}
             file = folder / f"{index}.json"
             file.write_text(run(program, "explain", *words, "--step", str(step), "--format", "json"))
+            if "bf16(" in json.dumps([term["formula"] for term in terms_of(json.loads(file.read_text()))]):
+                unseen.discard("bf16(")
             fault, count = recompute.check(str(file))
             if not fault:
                 trained = [word for word in words if not word.startswith("epochs=")]

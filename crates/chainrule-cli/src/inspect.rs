@@ -232,7 +232,7 @@ impl Subject {
                 format!("({units}, {inputs}){fixed}"),
                 bias,
                 layer.init.to_string(),
-                thousands(self.network.layout().layer(l).len() as f64),
+                thousands(spec.parameters_of(l) as f64),
             ]);
         }
         let header = ["layer", "units", "activation", "weights", "bias", "init", "parameters"];

@@ -72,7 +72,7 @@ pub fn page<T: Real>(
         init: layer.init.to_string(),
         weights: format!("{} × {}", layer.units, spec.inputs_of(l)),
         bias: bias_text(layer.bias).into(),
-        parameters: layout.layer(l).len(),
+        parameters: spec.parameters_of(l),
     });
     let findings = summary.findings.iter();
     let findings: Vec<_> =

@@ -122,6 +122,26 @@ fn given(record: &Record) -> Vec<(String, String)> {
             format!("{dropout}: a dropped unit has keep = 0, a kept one {}", 1.0 / (1.0 - dropout)),
         );
     }
-    say("numbers", format!("{}; W is (units, inputs); a + marks what is new after the update", record.dtype));
+    say(
+        "numbers",
+        format!("{}; W is (units, inputs); a + marks what is new after the update", number_type(record)),
+    );
     given
+}
+
+/// The number type, and of bf16 which products round their operands here.
+fn number_type(record: &Record) -> String {
+    if record.dtype != "bf16" {
+        return record.dtype.into();
+    }
+    let rounding: Vec<bool> = record.layers.iter().map(|layer| layer.bf16).collect();
+    let where_ = if rounding.iter().all(|&rounds| rounds) {
+        "bf16(x) is x rounded to 8 bits, as products read it; all else is f32"
+    } else if rounding.contains(&true) {
+        "bf16(x) is x rounded to 8 bits, as products read it from layer 2 on; layer 1, over lists of its nonzero inputs, and \
+         all else is f32"
+    } else {
+        "but products of so few samples are not rounded: all is f32"
+    };
+    format!("bf16: {where_}")
 }
