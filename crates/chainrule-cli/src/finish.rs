@@ -22,6 +22,7 @@ use crate::args::TrainArgs;
 use crate::profile::{Laps, Profile};
 use crate::report;
 use crate::run_folder::RunFolder;
+use crate::terminal::count;
 use crate::watch::{Watch, loss_text, say, thousands};
 
 /// A network's answers on a data set, measured.
@@ -254,8 +255,15 @@ fn headline(summary: &Summary) -> Vec<Headline> {
         _ => "",
     };
     let best = summary.best_epoch.map_or(none(), |epoch| format!("; weights of epoch {epoch} kept"));
-    let (epochs, steps) = (thousands(summary.epochs as f64), thousands(summary.steps as f64));
-    put("time", format!("{:.2} s", summary.seconds), format!("{epochs} epochs, {steps} steps{ended}{best}"));
+    put(
+        "time",
+        format!("{:.2} s", summary.seconds),
+        format!(
+            "{}, {}{ended}{best}",
+            count(summary.epochs as usize, "epoch"),
+            count(summary.steps as usize, "step")
+        ),
+    );
     rows
 }
 
@@ -298,7 +306,7 @@ pub fn print_choices(prepared: &Prepared, folder: &RunFolder) {
         resolved.spec.sizes(),
         thousands(resolved.spec.parameters() as f64),
         resolved.config.optimizer,
-        resolved.config.learning_rate,
+        chainrule::short(resolved.config.learning_rate),
         folder.path().display()
     ));
 }

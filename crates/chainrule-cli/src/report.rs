@@ -12,6 +12,7 @@ use chainrule_report::{
 
 use crate::diagnosis;
 use crate::finish::{Measured, Summary};
+use crate::terminal::count;
 
 /// Mistakes shown.
 const MISTAKES: usize = 48;
@@ -92,7 +93,7 @@ pub fn page<T: Real>(
             .collect()
     });
     Ok(html(&RunReport {
-        title: format!("{data}: {}, {} epochs", spec.sizes(), trainer.progress().history.len()),
+        title: format!("{data}: {}, {}", spec.sizes(), count(trainer.progress().history.len(), "epoch")),
         summary: headline.to_vec(),
         findings: diagnosis::rows(&findings),
         choices: resolved.choices.clone(),

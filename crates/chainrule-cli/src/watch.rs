@@ -39,6 +39,8 @@ pub struct Watch<T> {
     started: Instant,
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// Whether there is a test set.
+    test: bool,
     header_shown: bool,
     shown: Option<Instant>,
     drawn: Option<Instant>,
@@ -134,6 +136,7 @@ impl<T: Real> Watch<T> {
             started: Instant::now(),
             bar,
             quiet,
+            test: trainer.has_test(),
             header_shown: false,
             shown: None,
             drawn: None,
@@ -263,10 +266,10 @@ impl<T: Real> Watch<T> {
         }
         let mut line = String::new();
         if !self.header_shown {
-            line = epoch_header(record) + "\n";
+            line = epoch_header(record, self.test) + "\n";
             self.header_shown = true;
         }
-        line += &epoch_line(record, seconds);
+        line += &epoch_line(record, seconds, self.test);
         match &self.bar {
             Some(bar) => bar.println(line),
             None => say(&line),
@@ -323,7 +326,7 @@ impl<T: Real> Observer<T> for Watch<T> {
         let line = self.columns.line(record, seconds);
         let path = self.folder.file("history.csv");
         let written = self.history.write_all(line.as_bytes());
-        let written = written.with_context(|| format!("cannot write {}", path.display()));
+        let written = written.map_err(|error| chainrule_io::Error::io("write", &path, error).into());
         self.lap("writing the history");
         let written = written.and_then(|()| self.board.as_mut().map_or(Ok(()), |b| b.epoch(trainer, record)));
         if self.board.is_some() {
@@ -352,7 +355,7 @@ pub fn thousands(value: f64) -> String {
     text
 }
 
-fn epoch_header(record: &EpochRecord) -> String {
+fn epoch_header(record: &EpochRecord, test: bool) -> String {
     let mut line = format!("{:>5}  {:>10}", "epoch", "train loss");
     if record.train.accuracy.is_some() {
         line += &format!("  {:>9}", "accuracy");
@@ -363,14 +366,16 @@ fn epoch_header(record: &EpochRecord) -> String {
             line += &format!("  {:>9}", "accuracy");
         }
     }
-    line += &format!("  {:>10}", "test loss");
-    if record.train.accuracy.is_some() {
-        line += &format!("  {:>9}", "accuracy");
+    if test {
+        line += &format!("  {:>10}", "test loss");
+        if record.train.accuracy.is_some() {
+            line += &format!("  {:>9}", "accuracy");
+        }
     }
     line + &format!("  {:>8}", "time")
 }
 
-fn epoch_line(record: &EpochRecord, seconds: f64) -> String {
+fn epoch_line(record: &EpochRecord, seconds: f64, test: bool) -> String {
     let mut line = format!("{:>5}", record.epoch);
     let shown_accuracy = record.train.accuracy.is_some();
     let mut put = |score: Option<chainrule::metrics::Score>| {
@@ -384,7 +389,9 @@ fn epoch_line(record: &EpochRecord, seconds: f64) -> String {
     if record.validation.is_some() {
         put(record.validation);
     }
-    put(record.test);
+    if test {
+        put(record.test);
+    }
     line + &format!("  {seconds:>6.2} s")
 }
 

@@ -97,7 +97,10 @@ fn given(record: &Record) -> Vec<(String, String)> {
         format!("{} {plural} of {}: number {}{more} (from 0)", record.n(), record.set_size, shown.join(", ")),
     );
     say("loss", format!("{}: {}", spec.loss, spec.loss.reduction()));
-    say("update", format!("{}, learning rate eta = {}", config.optimizer, record.learning_rate));
+    say(
+        "update",
+        format!("{}, learning rate eta = {}", config.optimizer, crate::short(record.learning_rate)),
+    );
     if config.update_order == UpdateOrder::OutputFirst {
         say("order", "output-first: each layer is updated before it carries the error back".into());
     }

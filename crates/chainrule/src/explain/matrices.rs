@@ -118,7 +118,8 @@ impl Lines<'_> {
                 UpdateOrder::OutputFirst => ("+", &above.params.after.w),
                 UpdateOrder::Simultaneous => ("", &above.params.before.w),
             };
-            let transposed = Numbers::turned(format!("W({}){mark}^T", at + 1), (units, rows), weights).read(above.bf16);
+            let transposed =
+                Numbers::turned(format!("W({}){mark}^T", at + 1), (units, rows), weights).read(above.bf16);
             let carried = Numbers::turned(format!("delta({})", at + 1), (rows, n), &above.delta);
             let carried = carried.read(above.bf16);
             equation(

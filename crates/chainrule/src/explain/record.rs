@@ -352,7 +352,9 @@ mod tests {
         for batch in [5, 3] {
             let common = format!("hidden = [4, 3]\nbatch_size = {batch}\nepochs = 9\ndtype = \"bf16\"\n");
             same_as_the_trainer::<f32>(&common);
-            same_as_the_trainer::<f32>(&format!("{common}update_order = \"output-first\"\noptimizer = \"sgd\"\n"));
+            same_as_the_trainer::<f32>(&format!(
+                "{common}update_order = \"output-first\"\noptimizer = \"sgd\"\n"
+            ));
         }
     }
 }
