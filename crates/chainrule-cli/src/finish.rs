@@ -329,10 +329,16 @@ pub fn conventions(network: &Network, config: &TrainConfig) -> Vec<(String, Stri
     ];
     let regularize = &config.regularize;
     if regularize.l2 > 0.0 {
-        rows.push(row("l2", format!("{0}/2 times the sum of squared weights, {scale}", regularize.l2)));
+        rows.push(row(
+            "l2",
+            format!("{}/2 times the sum of squared weights, {scale}", chainrule::short(regularize.l2)),
+        ));
     }
     if regularize.l1 > 0.0 {
-        rows.push(row("l1", format!("{0} times the sum of absolute weights, {scale}", regularize.l1)));
+        rows.push(row(
+            "l1",
+            format!("{} times the sum of absolute weights, {scale}", chainrule::short(regularize.l1)),
+        ));
     }
     if !config.class_weights.is_empty() {
         rows.push(row("weighted loss", "divided by the sum of the weights".into()));

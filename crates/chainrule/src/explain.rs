@@ -111,12 +111,12 @@ fn given(record: &Record) -> Vec<(String, String)> {
     let regularize = &config.regularize;
     for (name, value) in [("l1", regularize.l1), ("l2", regularize.l2)] {
         if value != 0.0 {
-            say(name, format!("{value} {scale}, of weights only"));
+            say(name, format!("{} {scale}, of weights only", crate::short(value)));
         }
     }
     for (name, limit) in [("clip_norm", regularize.clip_norm), ("max_norm", regularize.max_norm)] {
         if let Some(limit) = limit {
-            say(name, limit.to_string());
+            say(name, crate::short(limit));
         }
     }
     if let Some(dropout) = spec.layers.iter().map(|layer| layer.dropout).find(|&share| share > 0.0) {
