@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Ran, repository_data};
+use common::{Place, Ran, repository_data, table};
 use serde_json::Value;
 
 #[test]
@@ -125,4 +125,21 @@ fn large_numbers_do_not_fill_the_screen() {
     let place = Place::new();
     let ran = place.run("train mazur --learning-rate 1e300 --epochs 2 --run-dir run");
     assert!(ran.err.contains("1e300") && !ran.err.contains("00000000000000000000"), "{}", ran.err);
+}
+
+#[test]
+fn a_cell_that_cannot_be_predicted_is_named() {
+    let place = Place::with("t.csv", table(60));
+    place.done("train t.csv --target kind --hidden 3 --epochs 1 --run-dir run --quiet");
+    let header = "size,colour,\"weight, net\",price\n1,red,2,3\n";
+    for (row, parts) in [
+        (
+            "1,ultraviolet,2,3",
+            ["line 3, column 2 ('colour')", "'ultraviolet'", "train with rows that have it"],
+        ),
+        ("1,red,,3", ["line 3, column 3 ('weight, net')", "an empty cell", "fill it in, or remove the row"]),
+    ] {
+        place.write("new.csv", format!("{header}{row}\n"));
+        place.refuses("predict run new.csv", 1, &parts);
+    }
 }

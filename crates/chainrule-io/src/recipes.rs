@@ -79,6 +79,7 @@ fn malformed(file: &str, text: &str, error: &toml::de::Error) -> Error {
     if let Some((key, value)) = error.span().and_then(|span| setting_at(text, span.start))
         && let Some((expected, found)) = in_our_words(&key, &value, error.message())
     {
+        let hint = if found.contains("did you mean") { "" } else { hint };
         return Error::malformed(file, position, format!("{key}: {expected}"), found).hint(hint);
     }
     let found = format!("'{}': {}", found.unwrap_or("?"), error.message());
@@ -194,6 +195,7 @@ fn refused(what: &str, key: &str, value: &Value, message: &str) -> Error {
         return error.hint(closest.map_or(hint.to_string(), |name| format!("did you mean {name}?")));
     }
     if let Some((expected, found)) = in_our_words(key, value, message) {
+        let hint = if found.contains("did you mean") { "" } else { hint };
         return Error::disagree(format!("{what}: {key}"), expected, found).hint(hint);
     }
     // The mathematics says what it expects and found.
