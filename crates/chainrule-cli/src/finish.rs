@@ -300,9 +300,9 @@ pub fn print_choices(prepared: &Prepared, folder: &RunFolder) {
         .test
         .as_ref()
         .map_or("no test set".into(), |test| format!("{} test", thousands(test.len() as f64)));
-    let samples = thousands(prepared.train.len() as f64);
+    let samples = count(prepared.train.len(), "sample");
     say(&format!(
-        "training {} ({} parameters) on {samples} samples, {test}; {}, learning rate {}; writing {}",
+        "training {} ({} parameters) on {samples}, {test}; {}, learning rate {}; writing {}",
         resolved.spec.sizes(),
         thousands(resolved.spec.parameters() as f64),
         resolved.config.optimizer,
