@@ -1,14 +1,13 @@
 """Runs every command that a Markdown file shows in its ```sh blocks, in the order of the page, and fails if one does,
 or if a picture is missing.
 
-Usage: readme.py FILE. Commands run in the repository's root. `cargo run --release --` and `chainrule` become the
-built program; `./check` is left out, since it is what runs this. A run's output goes to a temporary folder: `runs/`
-there is linked from the commands' folder.
+Usage: readme.py FILE. Commands run in a temporary folder that holds of a clone only what they read, `data` and `recipes`, under
+the same names: what they write leaves no trace. `cargo run --release --` and `chainrule` become the built program; `./check`
+is left out, since it is what runs this.
 """
 
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,8 +34,6 @@ def main():
         (folder / "recipes").symlink_to(ROOT / "recipes")
         (folder / "bin").mkdir()
         (folder / "bin" / "chainrule").symlink_to(PROGRAM)
-        for name in ("my.csv", "iris.csv"):
-            shutil.copy(ROOT / "data" / "iris.csv", folder / name)
         for command in commands(page.read_text()):
             if command.startswith(("./check", "git ", "cd ", "cargo install", "pip ", "cargo add")):
                 continue

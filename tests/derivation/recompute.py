@@ -9,13 +9,21 @@ operand that another term defines, before it or after it, has the value that ter
 import json
 import math
 import re
+import struct
 import sys
 
-TOLERANCE = {"f64": 1e-12, "f32": 1e-5}
+TOLERANCE = {"f64": 1e-12, "f32": 1e-5, "bf16": 1e-5}
 
 
 def exp(x):
     return math.inf if x > 709 else math.exp(x)
+
+
+def bf16(x):
+    """x as f32, rounded to its upper half: to nearest, ties to even."""
+    (bits,) = struct.unpack("<I", struct.pack("<f", x))
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    return struct.unpack("<f", struct.pack("<I", bits))[0]
 
 
 FUNCTIONS = {
@@ -27,10 +35,11 @@ FUNCTIONS = {
     "sigmoid": lambda x: 1 / (1 + exp(-x)),
     "abs": abs,
     "sign": lambda x: (x > 0) - (x < 0),
+    "bf16": bf16,
 }
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<function>[a-z]+)(?=\()|(?P<number>\d[\d.]*(?:e-?\d+)?)(?=[\s)]|$)|(?P<open>\()|(?P<close>\))"
+    r"\s*(?:(?P<function>[a-z][a-z0-9]*)(?=\()|(?P<number>\d[\d.]*(?:e-?\d+)?)(?=[\s)]|$)|(?P<open>\()|(?P<close>\))"
     r"|(?P<operator>[-+*/^])(?=\s)|(?P<minus>-)|(?P<symbol>[A-Za-z][^\s()]*))"
 )
 

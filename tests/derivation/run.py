@@ -1,7 +1,7 @@
 """Explains updates of many small networks and recomputes every term; then compares the last weights with the trainer's.
 
 Usage: run.py PROGRAM. Activations, losses, optimizers, bias modes, regularisers, batches, sample and class weights, both
-update orders, both number types, first steps and later ones, with a fixed seed. For each, `recompute.py` does every term
+update orders, all number types, first steps and later ones, with a fixed seed. For each, `recompute.py` does every term
 again by plain arithmetic, and `chainrule train` makes the same steps: the weights in its model file must have the bits
 of the derivation's w+ and b+. L-BFGS is explained at each of its first four steps, softmax with each loss that it goes with.
 """
@@ -41,7 +41,7 @@ SOFTMAX = [task for task in TASKS if task[3] == ["softmax"]]
 RULES = ["jacobian", "dot-product", "loop-factor", "direction", "search", "pair"]
 
 
-def settings(choose, optimizers=OPTIMIZERS, tasks=TASKS):
+def settings(choose, halve, optimizers=OPTIMIZERS, tasks=TASKS):
     data, target, loss, outputs = choose.choice(tasks)
     words = [str(ROOT / "data" / "iris.csv") if data == "iris" else data]
     if target:
@@ -86,6 +86,9 @@ def settings(choose, optimizers=OPTIMIZERS, tasks=TASKS):
             options["schedule"] = "warmup(3)+exponential(0.9)"
     if data == "iris" and choose.random() < 0.3:
         options["class_weight"] = "[0.5, 1, 2]"
+    if options["dtype"] == "f32" and not lbfgs and halve.random() < 0.5:
+        # Products of more than four samples round their operands.
+        options["dtype"], options["batch_size"] = "bf16", halve.choice([3, 6])
     return words + [f"{key}={value}" for key, value in options.items()]
 
 
@@ -110,10 +113,13 @@ def tensors(path):
     return found
 
 
+def terms_of(derivation):
+    return [term for section in derivation["sections"] for term in section["blocks"] if term["kind"] == "term"]
+
+
 def updated(derivation):
     """The new weights and biases by name: w1, w2, … and b1, b2, … as numbered through all layers."""
-    terms = (term for section in derivation["sections"] for term in section["blocks"] if term["kind"] == "term")
-    return {term["symbol"].rstrip("+"): term["value"] for term in terms if term["rule"] == "update"}
+    return {term["symbol"].rstrip("+"): term["value"] for term in terms_of(derivation) if term["rule"] == "update"}
 
 
 def same_bits(derivation, model):
@@ -131,12 +137,12 @@ def same_bits(derivation, model):
     return None, len(new)
 
 
-def cases(choose):
+def cases(choose, halve):
     """(settings, step) of each network."""
     newton = [optimizer for optimizer in OPTIMIZERS if optimizer.startswith("lbfgs")]
-    any_case = [(settings(choose), choose.choice([1, 1, 2, 7])) for _ in range(150)]
-    of_newton = [(settings(choose, newton), 1 + at % 4) for at in range(40)]
-    of_softmax = [(settings(choose, tasks=[SOFTMAX[at % len(SOFTMAX)]]), 1 + at % 3) for at in range(20)]
+    any_case = [(settings(choose, halve), choose.choice([1, 1, 2, 7])) for _ in range(150)]
+    of_newton = [(settings(choose, halve, newton), 1 + at % 4) for at in range(40)]
+    of_softmax = [(settings(choose, halve, tasks=[SOFTMAX[at % len(SOFTMAX)]]), 1 + at % 3) for at in range(20)]
     return any_case + of_newton + of_softmax
 
 
@@ -151,18 +157,21 @@ def softmax_is_refused(program):
 
 
 def main():
-    program, choose = sys.argv[1], random.Random(4)
+    program, choose, halve = sys.argv[1], random.Random(4), random.Random(5)
     softmax_is_refused(program)
     terms = weights = 0
-    chosen = cases(choose)
+    chosen = cases(choose, halve)
     rules = {}
-    unseen = {*ACTIVATIONS, *OPTIMIZERS, *(loss for _, _, loss, _ in TASKS), "softmax", "f32", "f64", "output-first"}
+    unseen = {*ACTIVATIONS, *OPTIMIZERS, *(loss for _, _, loss, _ in TASKS), "softmax", "f32", "f64", "output-first",
+              "dtype=bf16", "bf16("}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for index, (words, step) in enumerate(chosen):
             unseen -= {one for one in unseen if any(one in word for word in words)}
             file = folder / f"{index}.json"
             file.write_text(run(program, "explain", *words, "--step", str(step), "--format", "json"))
+            if "bf16(" in json.dumps([term["formula"] for term in terms_of(json.loads(file.read_text()))]):
+                unseen.discard("bf16(")
             for section in json.loads(file.read_text())["sections"]:
                 for term in section["blocks"]:
                     rules[term.get("rule")] = rules.get(term.get("rule"), 0) + 1

@@ -117,7 +117,9 @@ Classes: the class with the largest output, and the outputs: probabilities of so
 such as sigmoid ones, the outputs as they are, which need not sum to 1. One sigmoid output for two classes is the \
 probability of the second.\n\
 Numbers: in the unit of the target. An auto-encoder answers with its outputs, in the unit of its inputs.\n\
-Samples count from 0. Columns of targets may be there or not.")]
+Samples count from 0. Columns of targets may be there or not.\n\
+A picture must be as those learned from: of their size, and light on dark as MNIST and digits are; to invert one: \
+magick IN.png -negate OUT.png.")]
 pub struct PredictArgs {
     /// The model: a model.safetensors file, or a run folder
     pub model: PathBuf,
@@ -289,8 +291,8 @@ pub enum DataCommand {
 pub struct ShowArgs {
     /// A name or a path
     pub data: String,
-    /// Target columns of a table; `input` for an auto-encoder [default: the last column]
-    #[arg(long, value_name = "NAME[,NAME…]", value_delimiter = ',')]
+    /// Target columns of a table, by name or number from 1; `input` for an auto-encoder [default: the last column]
+    #[arg(long, value_name = "NAME[,NAME…]")]
     pub target: Vec<String>,
     /// Number of samples to draw
     #[arg(long, value_name = "N", default_value_t = 4)]

@@ -103,7 +103,17 @@ pub fn run(args: &CheckArgs) -> Result<()> {
     if failed.is_empty() {
         bail!("samples lie at kinks within 2h, h = {h}, where differences mean nothing");
     }
+    if !found.wrong() {
+        // The last line says who is to blame, as the paragraph above it does.
+        bail!("{} (h = {h}; the default is {})", lower_first(&found.verdict), chainrule::gradcheck::H);
+    }
     bail!("the gradients of {} differ from central differences with h = {h}", failed.join(", "))
+}
+
+/// A sentence to stand after a colon.
+fn lower_first(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Whether the user asks for 32 bits: what a recipe trains in does not count.

@@ -12,23 +12,42 @@ mod table;
 mod vary;
 mod work;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::args::CompareArgs;
 use crate::run_folder::RunFolder;
-use crate::setup;
 use crate::train::short_name;
 use crate::watch::stop_flag;
+use crate::{Usage, setup};
 use plan::Plan;
 use work::Place;
 
 /// The file with which a comparison's folder appears.
 const PLAN: &str = "compare.toml";
 
+/// What a comparison began with stays: only what changes no result may be given anew.
+fn refuse_settings(args: &CompareArgs) -> Result<()> {
+    let given = args.flags.table().map_err(Usage)?;
+    let fixed = given.keys().map(String::as_str).find(|key| *key != "threads");
+    let config = args.flags.config.as_ref().map(|_| "config");
+    match fixed.or(config) {
+        None => Ok(()),
+        Some(other) => Err(Usage(anyhow!(
+            "--resume: expected at most threads or reach, found {other} (a comparison keeps its settings; start another \
+             without --resume)"
+        ))
+        .into()),
+    }
+}
+
 /// Runs or continues a comparison, and writes what came of it.
 pub fn run(args: &CompareArgs) -> Result<()> {
+    if let Some(reach) = args.reach.filter(|reach| !reach.is_finite()) {
+        return Err(Usage(anyhow!("--reach {reach}: expected an accuracy or a loss, a finite number")).into());
+    }
     let (plan, folder) = match &args.resume {
         Some(path) => {
+            refuse_settings(args)?;
             let folder = RunFolder::open_holding(PLAN, path)?;
             let file = folder.file(PLAN);
             let text =

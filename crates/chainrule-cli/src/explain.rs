@@ -22,7 +22,7 @@ pub fn run(args: &ExplainArgs) -> Result<()> {
     let answers = args.expect.as_deref().map(homework::read).transpose()?;
     let subject = subject::subject(args, |_| ())?;
     let record = &subject.record;
-    let digits = args.digits.map_or(if record.dtype == "f32" { 6 } else { 9 }, usize::from);
+    let digits = args.digits.map_or(if record.dtype == "f64" { 9 } else { 6 }, usize::from);
     if let Some(answers) = answers {
         return check(args, &subject, &answers, digits);
     }

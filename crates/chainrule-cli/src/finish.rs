@@ -22,7 +22,7 @@ use crate::args::TrainArgs;
 use crate::profile::{Laps, Profile};
 use crate::report;
 use crate::run_folder::RunFolder;
-use crate::terminal::thousands;
+use crate::terminal::{count, thousands};
 use crate::watch::{Watch, loss_text, say};
 
 /// A network's answers on a data set, measured.
@@ -255,8 +255,11 @@ fn headline(summary: &Summary) -> Vec<Headline> {
         _ => "",
     };
     let best = summary.best_epoch.map_or(none(), |epoch| format!("; weights of epoch {epoch} kept"));
-    let (epochs, steps) = (thousands(summary.epochs as f64), thousands(summary.steps as f64));
-    put("time", format!("{:.2} s", summary.seconds), format!("{epochs} epochs, {steps} steps{ended}{best}"));
+    put(
+        "time",
+        format!("{:.2} s", summary.seconds),
+        format!("{}, {}{ended}{best}", count(summary.epochs, "epoch"), count(summary.steps as usize, "step")),
+    );
     rows
 }
 
@@ -293,13 +296,13 @@ pub fn print_choices(prepared: &Prepared, folder: &RunFolder) {
         .test
         .as_ref()
         .map_or("no test set".into(), |test| format!("{} test", thousands(test.len() as f64)));
-    let samples = thousands(prepared.train.len() as f64);
+    let samples = count(prepared.train.len(), "sample");
     say(&format!(
-        "training {} ({} parameters) on {samples} samples, {test}; {}, learning rate {}; writing {}",
+        "training {} ({} parameters) on {samples}, {test}; {}, learning rate {}; writing {}",
         resolved.spec.sizes(),
         thousands(resolved.spec.parameters() as f64),
         resolved.config.optimizer,
-        resolved.config.learning_rate,
+        chainrule::short(resolved.config.learning_rate),
         folder.path().display()
     ));
 }
@@ -322,10 +325,16 @@ pub fn conventions(network: &Network, config: &TrainConfig) -> Vec<(String, Stri
     ];
     let regularize = &config.regularize;
     if regularize.l2 > 0.0 {
-        rows.push(row("l2", format!("{0}/2 times the sum of squared weights, {scale}", regularize.l2)));
+        rows.push(row(
+            "l2",
+            format!("{}/2 times the sum of squared weights, {scale}", chainrule::short(regularize.l2)),
+        ));
     }
     if regularize.l1 > 0.0 {
-        rows.push(row("l1", format!("{0} times the sum of absolute weights, {scale}", regularize.l1)));
+        rows.push(row(
+            "l1",
+            format!("{} times the sum of absolute weights, {scale}", chainrule::short(regularize.l1)),
+        ));
     }
     if !config.class_weights.is_empty() {
         rows.push(row("weighted loss", "divided by the sum of the weights".into()));

@@ -29,7 +29,7 @@ pub struct RunFlags {
     /// Use only the first N samples
     #[arg(long, value_name = "N", help_heading = "Data")]
     limit: Option<u64>,
-    /// Target columns of a table, by name or number; `input` makes an auto-encoder [default: the last column]
+    /// Target columns of a table, by name or number from 1; `input` makes an auto-encoder [default: the last column]
     #[arg(long, value_name = "NAME[,NAME…]", help_heading = "Data")]
     target: Option<String>,
     /// Shift and scale columns to mean 0 and deviation 1 [default: true for tables]
@@ -152,7 +152,7 @@ impl RunFlags {
         put("test_split", float(self.test_split));
         put("validation_split", float(self.validation_split));
         put("limit", whole("limit", self.limit)?);
-        put("target", self.target.as_deref().map(|t| strings(t.split(',').map(str::trim))));
+        put("target", text(&self.target));
         put("standardize", self.standardize.map(Value::Boolean));
         put("hidden", self.hidden.as_deref().map(sizes).transpose()?);
         put(

@@ -8,7 +8,7 @@ use chainrule::network::Network;
 use chainrule::recipe::Dtype;
 use chainrule::train::Progress;
 use chainrule::{Real, spec::NetworkSpec};
-use chainrule_io::recipes::{read_recipe, settings_of};
+use chainrule_io::recipes::{find_recipe, read_recipe, settings_of};
 use chainrule_io::{Model, ModelInfo, load_checkpoint, prepare};
 use serde_json::Value;
 
@@ -107,6 +107,9 @@ impl Subject {
             return Self::of_checkpoint(path, data_dir);
         }
         let file = model_file(path)?;
+        if !file.exists() {
+            refuse_name(path)?;
+        }
         let model = Model::load(&file)?;
         let summary = if path.is_dir() { run::read_json(&path.join("summary.json"))? } else { None };
         let params = model.params();
@@ -232,7 +235,7 @@ impl Subject {
                 format!("({units}, {inputs}){fixed}"),
                 bias,
                 layer.init.to_string(),
-                thousands(self.network.layout().layer(l).len() as f64),
+                thousands(spec.parameters_of(l) as f64),
             ]);
         }
         let header = ["layer", "units", "activation", "weights", "bias", "init", "parameters"];
@@ -245,6 +248,18 @@ impl Subject {
             Dtype::F64 => f64::NAME,
         }
     }
+}
+
+/// Refuses the name of a recipe or data set where a model is expected.
+fn refuse_name(path: &Path) -> Result<()> {
+    let name = path.display().to_string();
+    if find_recipe(&name).is_none() {
+        return Ok(());
+    }
+    bail!(
+        "{name}: expected a model or a run folder, found the name of a recipe (what its runs would be: chainrule inspect \
+         --plan {name}; to have a run: chainrule train {name})"
+    )
 }
 
 fn read<T: Real>(file: &Path, network: &Network) -> Result<(Progress, Vec<f64>)> {

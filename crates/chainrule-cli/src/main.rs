@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod command_line;
 mod flags;
 
 // From words to settings.
@@ -42,12 +43,21 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 fn main() -> ExitCode {
     profile::now(); // the clock of profiles begins
-    let cli = Cli::parse();
-    let result = match cli.command {
+    match command_line::parse().and_then(|cli| run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    if !matches!(command, Command::Completions { .. } | Command::Man) {
+        command_line::check_environment()?;
+    }
+    match command {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
@@ -62,10 +72,6 @@ fn main() -> ExitCode {
         Command::Data(args) => data::run(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => man::run(),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
     }
 }
 

@@ -35,7 +35,7 @@ const END: &str = r#".SH "EXIT STATUS"
 Done.
 .TP
 \fB1\fR
-Failed; standard error says why and what to do.
+Failed or interrupted; standard error says why and what to do.
 .TP
 \fB2\fR
 The command line or a setting cannot be.
@@ -43,6 +43,9 @@ The command line or a setting cannot be.
 .TP
 \fBCHAINRULE_DATA\fR
 A folder that holds mnist/.
+.TP
+\fBCHAINRULE_SIMD\fR
+Holds the kernels back to lower vector instructions: portable, avx2 or avx512.
 .TP
 \fBCHAINRULE_MNIST_URL\fR
 Another address to fetch MNIST from.

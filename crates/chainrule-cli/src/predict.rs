@@ -15,11 +15,14 @@ use chainrule_io::{Model, Part, Standardization, TableEncoding, load_with};
 use crate::args::{Format, PredictArgs};
 use crate::eval::source_options;
 use crate::fool::sample::check_index;
+use crate::report::picture_shape;
 use crate::run_folder::model_file;
 use crate::watch::say;
 
 /// Samples that are widened and answered together.
 const CHUNK: usize = 1024;
+/// Above this mean a picture is mostly light: a handwritten digit covers less than a third.
+const LIGHT: f64 = 0.5;
 
 /// How outputs answer a question.
 pub enum Answer {
@@ -38,6 +41,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     }
     let (mut data, has_target) =
         load_with(&args.data, &model.info.preprocessing, &options, Part::Test, false)?;
+    say_if_light(&model, &data);
     let mut samples: Vec<usize> = (0..data.len()).collect();
     if !args.sample.is_empty() {
         args.sample.iter().try_for_each(|&sample| check_index("--sample", sample, &data))?;
@@ -61,6 +65,22 @@ pub fn run(args: &PredictArgs) -> Result<()> {
             let outputs = evaluator.outputs(&model.network, &model.params(), &data, coding);
             write(args, &model, &samples, &outputs)
         }
+    }
+}
+
+/// Says of a single picture that is mostly light that it may have to be inverted: digits are learned light on dark.
+fn say_if_light(model: &Model, data: &Dataset) {
+    let preprocessing = &model.info.preprocessing;
+    let scaled = preprocessing.encoding.is_some() || preprocessing.standardization.is_some();
+    if data.len() > 1 || scaled || picture_shape(data.shape()).is_none() {
+        return;
+    }
+    let mean = data.row(0).iter().sum::<f64>() / data.inputs() as f64;
+    if mean > LIGHT {
+        say(&format!(
+            "note: the picture is mostly light (mean {mean:.2} of 0 to 1); MNIST and digits are light on dark. If the model \
+             learned such, invert the picture, for example: magick IN.png -negate OUT.png"
+        ));
     }
 }
 

@@ -12,6 +12,7 @@ use chainrule_report::{
 
 use crate::diagnosis;
 use crate::finish::{Measured, Summary};
+use crate::terminal::count;
 
 /// Mistakes shown.
 const MISTAKES: usize = 48;
@@ -72,7 +73,7 @@ pub fn page<T: Real>(
         init: layer.init.to_string(),
         weights: format!("{} × {}", layer.units, spec.inputs_of(l)),
         bias: bias_text(layer.bias).into(),
-        parameters: layout.layer(l).len(),
+        parameters: spec.parameters_of(l),
     });
     let findings = summary.findings.iter();
     let findings: Vec<_> =
@@ -92,7 +93,7 @@ pub fn page<T: Real>(
             .collect()
     });
     Ok(html(&RunReport {
-        title: format!("{data}: {}, {} epochs", spec.sizes(), trainer.progress().history.len()),
+        title: format!("{data}: {}, {}", spec.sizes(), count(trainer.progress().history.len(), "epoch")),
         summary: headline.to_vec(),
         findings: diagnosis::rows(&findings),
         choices: resolved.choices.clone(),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use chainrule::Real;
 use chainrule::layout::Layout;
 use chainrule_io::atomic::remove_leftovers;
-use chainrule_io::{Checkpoint, load_checkpoint, save_checkpoint, write_atomically};
+use chainrule_io::{Checkpoint, Error, load_checkpoint, save_checkpoint, write_atomically};
 
 /// The files of a run folder, each written whole or not at all.
 const FILES: [&str; 9] = [
@@ -42,9 +42,13 @@ impl RunFolder {
         if path.symlink_metadata().is_ok() {
             let shown = path.display();
             let command = if first == "config.toml" { "train" } else { "compare" };
+            let found = if path.is_dir() { "a folder" } else { "a file" };
+            let go_on = match path.join(first).is_file() {
+                true => format!(", or continue with: chainrule {command} --resume {shown}"),
+                false => String::new(),
+            };
             bail!(
-                "run folder {shown}: expected a name that is free, found one that exists \
-                 (choose another --run-dir, or continue with: chainrule {command} --resume {shown})"
+                "run folder {shown}: expected a name that is free, found {found} (choose another --run-dir{go_on})"
             );
         }
         let name = path.file_name().with_context(|| format!("run folder {}: has no name", path.display()))?;
@@ -140,7 +144,10 @@ impl RunFolder {
         let file = self.checkpoint_file();
         let last = if file.exists() { "the one before it is kept" } else { "there is none yet" };
         let cannot = || format!("the checkpoint could not be saved; {last}");
-        std::fs::create_dir_all(self.path.join("checkpoint")).with_context(cannot)?;
+        let folder = self.path.join("checkpoint");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::io("create", &folder, error))
+            .with_context(cannot)?;
         save_checkpoint(&file, layout, checkpoint).with_context(cannot)
     }
 

@@ -157,13 +157,7 @@ fn go_on<T: Real>(
     show: bool,
 ) -> Result<Extra> {
     let shown = folder.path().display();
-    if saved.extra.fingerprint != now.fingerprint {
-        bail!(
-            "{shown}: expected the data that the run began with, found other samples in '{}' or what belongs to it \
-             (restore it, or start another run)",
-            prepared.train.name()
-        );
-    }
+    same_data(&saved.extra.fingerprint, prepared, folder.path())?;
     if saved.extra.simd != now.simd && show {
         say(&format!(
             "note: the run began on {}, this CPU computes with {}: the last bits may differ",
@@ -187,6 +181,19 @@ fn go_on<T: Real>(
     }
     trainer.restore(saved.snapshot)?;
     Ok(saved.extra)
+}
+
+/// Refuses data that has changed since the run in `folder` began: `saved` is what its checkpoint says of it.
+pub fn same_data(saved: &str, prepared: &Prepared, folder: &Path) -> Result<()> {
+    if saved == fingerprints(prepared) {
+        return Ok(());
+    }
+    bail!(
+        "{}: expected the data that the run began with, found other samples in '{}' or what belongs to it \
+         (restore it, or start another run)",
+        folder.display(),
+        prepared.train.name()
+    );
 }
 
 /// The fingerprints of all data that a run reads: were one set changed, its history would tell of two.

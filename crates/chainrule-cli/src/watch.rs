@@ -44,6 +44,8 @@ pub struct Watch<T> {
     started: Instant,
     bar: Option<ProgressBar>,
     quiet: bool,
+    /// Whether there is a test set.
+    test: bool,
     header_shown: bool,
     shown: Option<Instant>,
     drawn: Option<Instant>,
@@ -139,6 +141,7 @@ impl<T: Real> Watch<T> {
             started: Instant::now(),
             bar,
             quiet,
+            test: trainer.has_test(),
             header_shown: false,
             shown: None,
             drawn: None,
@@ -268,10 +271,10 @@ impl<T: Real> Watch<T> {
         }
         let mut line = String::new();
         if !self.header_shown {
-            line = epoch_header(record) + "\n";
+            line = epoch_header(record, self.test) + "\n";
             self.header_shown = true;
         }
-        line += &epoch_line(record, seconds);
+        line += &epoch_line(record, seconds, self.test);
         match &self.bar {
             Some(bar) => bar.println(line),
             None => say(&line),
@@ -328,7 +331,7 @@ impl<T: Real> Observer<T> for Watch<T> {
         let line = self.columns.line(record, seconds);
         let path = self.folder.file("history.csv");
         let written = self.history.write_all(line.as_bytes());
-        let written = written.with_context(|| format!("cannot write {}", path.display()));
+        let written = written.map_err(|error| chainrule_io::Error::io("write", &path, error).into());
         self.lap("writing the history");
         let written = written.and_then(|()| self.board.as_mut().map_or(Ok(()), |b| b.epoch(trainer, record)));
         if self.board.is_some() {

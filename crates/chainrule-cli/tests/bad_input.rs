@@ -22,15 +22,25 @@ const FLAGS: &[(&str, &[&str])] = &[
     ("--init normal(-1)", &["init", "normal(-1)", "expected"]),
     ("--init uniform(2,1)", &["init", "expected", "found"]),
     ("--bias-init nil", &["bias_init", "expected one of normal", "found 'nil'"]),
-    ("--bias some", &["bias", "per-unit", "`some`"]),
+    ("--bias some", &["bias: expected one of per-unit, shared, none, found 'some'"]),
     ("--optimizer adm", &["optimizer", "expected one of sgd", "found 'adm'", "did you mean adam?"]),
     ("--optimizer sgd(momentum=2)", &["momentum", "expected", "found 2"]),
     ("--optimizer sgd(speed=2)", &["optimizer", "speed"]),
     ("--schedule fast", &["schedule", "expected", "found 'fast'"]),
     ("--schedule step(0)", &["schedule", "step(0)", "expected"]),
-    ("--dtype f16", &["dtype", "f16", "f32"]),
+    ("--dtype f16", &["dtype: expected one of f32, f64, bf16, found 'f16'"]),
     ("--batch-size 0", &["batch_size", "expected at least 1, or \"full\"", "found 0"]),
-    ("--batch-size -1", &["unexpected argument '-1'"]),
+    ("--batch-size -1", &["batch_size", "expected at least 1, or \"full\"", "found -1"]),
+    ("batch_size=-3", &["batch_size", "expected at least 1, or \"full\"", "found -3"]),
+    ("batch_size=2.5", &["batch_size: expected a whole number of at least 1, or \"full\", found 2.5"]),
+    ("--epochs -1", &["--epochs: expected a whole number of at least 0, found '-1'"]),
+    ("epochs=-1", &["epochs: expected a whole number of at least 0, found -1"]),
+    ("--seed -1", &["--seed: expected a whole number of at least 0, found '-1'"]),
+    ("--l2 -1", &["l2", "expected a number of at least 0", "found -1"]),
+    ("l2=much", &["l2: expected a number, found 'much'"]),
+    ("standardize=maybe", &["standardize: expected true or false, found 'maybe'"]),
+    ("class_weight=heavy,1", &["class_weight", "expected", "'heavy,1'"]),
+    ("--learning-rate -1e300", &["learning_rate", "expected a number above 0", "found -1e300"]),
     ("--batch-size x", &["batch_size", "expected a number, or \"full\"", "found x"]),
     ("--epochs 0", &["epochs", "expected at least 1", "found 0"]),
     ("--epochs x", &["--epochs", "'x'"]),
@@ -62,7 +72,7 @@ const FLAGS: &[(&str, &[&str])] = &[
     ("--validation-split nan", &["validation_split", "expected", "found NaN"]),
     ("--validation-split 0 --early-stopping 3", &["validation_split", "early stopping", "found 0"]),
     ("--early-stopping x", &["--early-stopping", "'x'"]),
-    ("--update-order x", &["update_order", "output-first", "`x`"]),
+    ("--update-order x", &["update_order", "output-first", "'x'"]),
     ("--standardize maybe", &["--standardize", "maybe"]),
     ("--seed x", &["--seed", "'x'"]),
     ("--seed=-1", &["--seed", "-1"]),
@@ -103,9 +113,21 @@ fn config_files_that_are_wrong() {
     place.write("run.toml", "data = \"digits\"\nepochs = = 2\n");
     place.refuses("train --config run.toml", 1, &["run.toml: line 2: expected a recipe in TOML, found"]);
     place.write("run.toml", "data = \"digits\"\nepochs = \"two\"\n");
-    place.refuses("train --config run.toml", 1, &["run.toml: line 2: expected", "'\"two\"'"]);
+    place.refuses(
+        "train --config run.toml",
+        1,
+        &["run.toml: line 2: expected epochs: a whole number", "'two'"],
+    );
     place.write("run.toml", "data = \"digits\"\nactivation = \"rellu\"\n");
     place.refuses("train --config run.toml", 1, &["run.toml: line 2: expected", "did you mean relu?"]);
+    for (line, parts) in [
+        ("epochs = -1", ["epochs: a whole number of at least 0", "found -1"]),
+        ("dtype = \"f16\"", ["dtype: one of f32, f64, bf16", "found 'f16'"]),
+        ("hidden = [\"a\"]", ["hidden: numbers of units, such as 64 or [64, 32]", "found [\"a\"]"]),
+    ] {
+        place.write("run.toml", format!("data = \"digits\"\n{line}\n"));
+        place.refuses("train --config run.toml", 1, &["run.toml: line 2: expected", parts[0], parts[1]]);
+    }
     place.write("run.toml", [0xff, 0xfe, 0]);
     place.refuses("train --config run.toml", 1, &["run.toml: cannot read"]);
     place.refuses("train --config none.toml", 1, &["none.toml: cannot read", "check the path"]);
@@ -193,7 +215,7 @@ fn damaged_mnist_files() {
         (checksum, ["byte", "right checksum", "does not unpack"]),
         (
             [packed.clone(), packed.clone()].concat(),
-            ["byte 10008", "expected the end, after 10000", "more bytes"],
+            ["byte 10008", "expected the end, after 10000 values", "more bytes"],
         ),
         (packed, ["expected as many labels as images (20)", "byte 4", "found 10000 labels"]),
     ] {
@@ -239,9 +261,16 @@ fn places_that_cannot_be_written() {
     let place = Place::new();
     let run = "train xor --epochs 1 --run-dir";
     place.write("taken/notes.txt", "mine");
-    place.refuses(&format!("{run} taken"), 1, &["taken: expected a name that is free", "another --run-dir"]);
+    let said = place.refuses(
+        &format!("{run} taken"),
+        1,
+        &["taken: expected a name that is free", "another --run-dir"],
+    );
+    assert!(!said.contains("--resume"), "what is no run cannot be resumed: {said}");
     place.write("file", "mine");
-    place.refuses(&format!("{run} file"), 1, &["file: expected a name that is free"]);
+    let said =
+        place.refuses(&format!("{run} file"), 1, &["file: expected a name that is free, found a file"]);
+    assert!(!said.contains("--resume"), "{said}");
     place.refuses(
         &format!("{run} file/run"),
         1,

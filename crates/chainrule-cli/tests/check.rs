@@ -92,7 +92,13 @@ fn an_absurd_h_fails() {
     for h in ["0", "-1", "nan"] {
         place.refuses(&format!("check digits --h={h}"), 2, &["--h"]);
     }
+    place.refuses("check mazur --h -1", 2, &["--h -1: expected a number above 0"]);
     place.refuses("check digitz", 1, &["digits"]);
+    // What is to blame is said last, and it is not the gradient.
+    let ran = place.run("check digits --hidden 4 activation=tanh --h 1e-10").expect(1, &["h = 1e-10"]);
+    let last = ran.err.lines().last().unwrap();
+    let parts = ["to blame, not backpropagation", "round-off"];
+    assert!(parts.iter().all(|part| last.contains(part)) && !last.contains("the gradients of"), "{last}");
 }
 
 #[test]

@@ -137,6 +137,10 @@ fn an_interrupted_comparison_goes_on_where_it_stopped() {
         assert_eq!(figures(&place, &folder), figures(&place, "whole"), "{kind}");
     }
     place.refuses("compare --resume nowhere", 1, &["no such folder"]);
+    for (flag, key) in [("--epochs 3", "epochs"), ("--seed 1", "seed"), ("--config x.toml", "config")] {
+        let expected = ["--resume: expected at most threads or reach", key];
+        place.refuses(&format!("compare --resume whole {flag}"), 2, &expected);
+    }
 }
 
 #[test]
@@ -182,6 +186,9 @@ fn what_diverges_is_a_result() {
 #[test]
 fn slips_are_refused_before_anything_is_run() {
     let place = Place::new();
+    let once = place.refuses("compare xor --vary foo=1,2", 2, &["--vary foo=1: expected a known setting"]);
+    assert_eq!(once.matches("--vary").count(), 1, "{once}");
+    place.refuses("compare xor --vary hidden=2,3 --reach nan", 2, &["--reach NaN: expected"]);
     for (line, parts) in [
         ("compare digits --vary init", vec!["no '='"]),
         ("compare digits --vary inti=ones", vec!["did you mean init?"]),

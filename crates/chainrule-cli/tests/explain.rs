@@ -345,7 +345,10 @@ fn a_run_is_replayed_to_the_bits_of_its_model() {
     assert_eq!(values(&middle), values(&short));
     place
         .run(&format!("explain --run run --step {}", steps + 1))
-        .expect(2, &["--step", &format!("{steps} steps")]);
+        .expect(2, &["--step", &format!("expected 1 to {steps}")]);
+    // Other data would make another step than the run made.
+    place.write("points.csv", common::table(59));
+    place.run("explain --run run").expect(1, &["run: expected the data that the run began with"]);
 }
 
 #[test]
@@ -431,7 +434,7 @@ fn what_cannot_be_explained_is_refused() {
     place.refuses("explain mazur --unit h3", 2, &["h3", "h1 to h2", "o1 to o2"]);
     place.refuses("explain mazur --layer 3", 2, &["--layer 3", "1 to 2"]);
     place.refuses("explain mazur --sample 1", 2, &["--sample 1", "0 to 0"]);
-    place.refuses("explain mazur --step 10001", 2, &["10001", "10000 steps"]);
+    place.refuses("explain mazur --step 10001", 2, &["10001", "expected 1 to 10000"]);
     place.refuses("explain mazur --step 0", 2, &["0"]);
     place.refuses("explain mazurr", 1, &["mazurr"]);
     place.refuses("explain digits --symbolic", 2, &["symbolic", "60 parameters"]);
@@ -442,4 +445,5 @@ fn what_cannot_be_explained_is_refused() {
     place.refuses("explain mazur --expect words.csv", 1, &["words.csv", "line 2", "net_h1", "much"]);
     place.refuses("explain --run nowhere", 1, &["nowhere", "run folder"]);
     place.refuses("explain mazur --run nowhere", 2, &["--run"]);
+    place.refuses("explain mazur --symbolic --step 4", 2, &["--symbolic", "--step"]);
 }

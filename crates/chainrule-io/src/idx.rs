@@ -88,6 +88,12 @@ struct Source<'a, R> {
     most: u64,
 }
 
+/// `20 x 4 x 4 = 320 values`, or `20 values`.
+fn claim(dims: &[usize], values: &str) -> String {
+    let shape = dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
+    if dims.len() == 1 { format!("{shape} values") } else { format!("{shape} = {values} values") }
+}
+
 impl<R: Read> Source<'_, R> {
     fn parse(mut self, broken: impl Fn(&R, std::io::ErrorKind) -> Error) -> Result<Idx> {
         let magic = self.take(4, "a header of 4 bytes", &broken)?;
@@ -97,15 +103,15 @@ impl<R: Read> Source<'_, R> {
         let dims: Vec<usize> =
             header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
         let claimed = self.check_size(&dims)?;
-        let shape = dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
-        let values = self.take(claimed, &format!("{shape} = {claimed} values"), &broken)?;
+        let claim = claim(&dims, &claimed.to_string());
+        let values = self.take(claimed, &claim, &broken)?;
 
         // One byte more than claimed tells whether the file goes on, and makes gzip check its checksum.
         let mut extra = [0];
         match self.reader.read(&mut extra) {
             Ok(0) => Ok(Idx { dims, values }),
             Ok(_) => {
-                let expected = format!("the end, after {shape} = {claimed} values");
+                let expected = format!("the end, after {claim}");
                 let hint = "the file is longer than its header says";
                 Err(self.malformed(self.offset, expected, "more bytes").hint(hint))
             }
@@ -179,9 +185,8 @@ impl<R: Read> Source<'_, R> {
         match claimed {
             Some(claimed) if claimed as u64 <= room => Ok(claimed),
             _ => {
-                let shape = dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
                 let claimed = claimed.map_or("too many".to_string(), |claimed| claimed.to_string());
-                let expected = format!("{shape} = {claimed} values, as the header says");
+                let expected = format!("{}, as the header says", claim(dims, &claimed));
                 let found = format!("room for at most {room}");
                 Err(self
                     .malformed(self.offset, expected, found)

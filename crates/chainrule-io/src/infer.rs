@@ -68,9 +68,18 @@ impl Table<'_> {
             let free = |column: &usize| weight != Some(*column) && left_out != Some(*column);
             return Ok((0..self.cells.width()).rev().find(free).into_iter().collect());
         }
+        // A name may hold a comma: only what is no name is a list.
+        let names: Vec<&str> = match options.target.as_slice() {
+            [list] if self.named(list).is_none() => list.split(',').map(str::trim).collect(),
+            names => names.iter().map(String::as_str).collect(),
+        };
         let mut columns = Vec::new();
-        for name in &options.target {
+        for name in names {
             let column = self.resolve(name, "target")?;
+            if left_out == Some(column) {
+                let what = format!("{}: target '{name}'", self.cells.file);
+                return Err(Error::disagree(what, "a column of data", "the one that counts the rows"));
+            }
             if columns.contains(&column) || weight == Some(column) {
                 let what = format!("{}: target '{name}'", self.cells.file);
                 return Err(Error::disagree(what, "a column used for one purpose", "one named twice"));
@@ -80,24 +89,32 @@ impl Table<'_> {
         Ok(columns)
     }
 
-    /// The column that `wanted` names.
+    /// The column of this name.
+    fn named(&self, wanted: &str) -> Option<usize> {
+        (0..self.cells.width()).find(|&column| self.name(column) == wanted)
+    }
+
+    /// The column that `wanted` names, or whose number from 1 it is.
     fn resolve(&self, wanted: &str, purpose: &str) -> Result<usize> {
-        let names: Vec<String> = (0..self.cells.width()).map(|column| self.name(column)).collect();
-        if let Some(column) = names.iter().position(|name| name == wanted) {
+        if let Some(column) = self.named(wanted) {
             return Ok(column);
         }
-        if self.header.is_none()
-            && let Ok(number @ 1..) = wanted.parse::<usize>()
-            && number <= names.len()
+        let last = self.cells.width();
+        let number = wanted.parse::<i64>();
+        if let Ok(number) = number
+            && let Some(column) = usize::try_from(number).ok().and_then(|number| number.checked_sub(1))
+            && column < last
         {
-            return Ok(number - 1);
+            return Ok(column);
         }
+        let names: Vec<String> = (0..last).map(|column| self.name(column)).collect();
         let line = Position::Line(self.cells.line(0));
-        let (expected, hint) = if self.header.is_some() {
+        let (expected, hint) = if self.header.is_some() && number.is_ok() {
+            (format!("{}, or its number from 1 to {last}", list(&names, 30)), String::new())
+        } else if self.header.is_some() {
             let hint = closest(wanted, names.iter().map(String::as_str));
             (list(&names, 30), hint.map_or(String::new(), |name| format!("meant '{name}'?")))
         } else {
-            let last = names.len();
             (format!("a number from 1 to {last}"), "the file has no header".to_string())
         };
         let expected = format!("as {purpose} one of the columns {expected}");

@@ -75,15 +75,19 @@ fn malformed(file: &str, text: &str, error: &toml::de::Error) -> Error {
     };
     let found =
         error.span().and_then(|span| text.get(span)).map(|found| found.lines().next().unwrap_or_default());
-    let message = match found.filter(|_| error.message().contains("untagged enum")) {
-        Some(found) => activation_error(found).unwrap_or(error.message().to_string()),
-        None => error.message().to_string(),
-    };
-    let found = format!("'{}': {message}", found.unwrap_or("?"));
-    Error::malformed(file, position, "a recipe in TOML", found).hint("recipes/README.md lists the settings")
+    let hint = "recipes/README.md lists the settings";
+    if let Some((key, value)) = error.span().and_then(|span| setting_at(text, span.start))
+        && let Some((expected, found)) = in_our_words(&key, &value, error.message())
+    {
+        let hint = if found.contains("did you mean") { "" } else { hint };
+        return Error::malformed(file, position, format!("{key}: {expected}"), found).hint(hint);
+    }
+    let found = format!("'{}': {}", found.unwrap_or("?"), error.message());
+    Error::malformed(file, position, "a recipe in TOML", found).hint(hint)
 }
 
-/// One `key=value` word; the value is TOML, and text where it is none (`activation=tanh`).
+/// One `key=value` word; the value is TOML, a list without its brackets (`hidden=32,16`), and text where it is neither
+/// (`activation=tanh`).
 ///
 /// # Errors
 /// If there is no `=`.
@@ -93,7 +97,10 @@ pub fn parse_word(word: &str) -> Result<(String, Value)> {
             .hint("for example: epochs=20")
     })?;
     let key = key.trim().replace('-', "_");
-    let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    let read = |text: String| text.parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    // A list of numbers needs no brackets, as those of flags.
+    let parsed = read(format!("value = {value}"))
+        .or_else(|| value.contains(',').then(|| read(format!("value = [{value}]"))).flatten());
     Ok((key, parsed.unwrap_or_else(|| Value::String(value.trim().to_string()))))
 }
 
@@ -187,15 +194,65 @@ fn refused(what: &str, key: &str, value: &Value, message: &str) -> Error {
         let error = Error::disagree(what, "a known setting", format!("'{key}'"));
         return error.hint(closest.map_or(hint.to_string(), |name| format!("did you mean {name}?")));
     }
-    // The mathematics says what it expects and found; serde's words on other types are kept.
-    let unclear = key == "activation" && message.contains("untagged enum");
-    let message = unclear.then(|| activation_error(&value.to_string())).flatten().unwrap_or(message.into());
+    if let Some((expected, found)) = in_our_words(key, value, message) {
+        let hint = if found.contains("did you mean") { "" } else { hint };
+        return Error::disagree(format!("{what}: {key}"), expected, found).hint(hint);
+    }
+    // The mathematics says what it expects and found.
     let prefix = format!("{key}: ");
-    let message = message.strip_prefix(&prefix).unwrap_or(&message);
+    let message = message.strip_prefix(&prefix).unwrap_or(message);
     match message.strip_prefix("expected ").and_then(|rest| rest.split_once(", found ")) {
         Some((expected, found)) => Error::disagree(format!("{what}: {key}"), expected, found),
         None => Error::disagree(format!("{what}: {key} = {value}"), "a value that fits", message),
     }
+}
+
+/// The line `key = value` of a recipe at a place in its text.
+fn setting_at(text: &str, place: usize) -> Option<(String, Value)> {
+    let start = text.get(..place)?.rfind('\n').map_or(0, |end| end + 1);
+    let mut line: Table = text[start..].lines().next()?.parse().ok()?;
+    let key = line.keys().next()?.clone();
+    let value = line.remove(&key)?;
+    Some((key, value))
+}
+
+/// (expected, found) where the message on a value of `key` speaks of the types that it is read into.
+fn in_our_words(key: &str, value: &Value, message: &str) -> Option<(String, String)> {
+    let found = || match value {
+        Value::String(text) => format!("'{text}'"),
+        other => other.to_string(),
+    };
+    if let Some(rest) = message.strip_prefix("unknown variant `") {
+        let (variant, names) = rest.split_once("`, expected ")?;
+        return Some((names.replace('`', ""), format!("'{variant}'")));
+    }
+    if message.contains("untagged enum") {
+        if key == "activation"
+            && let Some(message) = activation_error(&value.to_string())
+        {
+            let (expected, found) = message.split_once("expected ")?.1.split_once(", found ")?;
+            return Some((expected.into(), found.into()));
+        }
+        let expected = match key {
+            "hidden" => "numbers of units, such as 64 or [64, 32]",
+            "batch_size" => "a whole number of at least 1, or \"full\"",
+            "class_weight" => "\"balanced\" or a list of numbers, one for each class",
+            "activation" => "the name of an activation, or a list of them",
+            "init" | "bias_init" => "the name of an initialiser, a number, or rows of numbers",
+            "target" | "sample_weight" => "the name or number of a column",
+            _ => "another kind of value",
+        };
+        return Some((expected.into(), found()));
+    }
+    let (_, kind) = message.strip_prefix("invalid ")?.rsplit_once(", expected ")?;
+    let expected = match kind {
+        "u64" | "usize" | "u32" => "a whole number of at least 0",
+        "f64" => "a number",
+        "a boolean" => "true or false",
+        "a string" | "string or map" => "text",
+        other => other,
+    };
+    Some((expected.into(), found()))
 }
 
 /// What is wrong with one name, or a list of them, in TOML: serde only says that it is neither.

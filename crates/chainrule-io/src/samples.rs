@@ -135,8 +135,11 @@ fn category(cells: &Cells, row: usize, column: usize, name: &str, known: &[Strin
         _ => {}
     }
     let at = cells.position(row, column, name);
-    let hint = closest(text, known.iter().map(String::as_str))
-        .map_or("the model never saw this word".to_string(), |word| format!("meant '{word}'?"));
+    let hint = closest(text, known.iter().map(String::as_str)).map_or(
+        "the training data did not have this word: correct the cell, remove the row, or train with rows that have it"
+            .to_string(),
+        |word| format!("meant '{word}'?"),
+    );
     Err(Error::malformed(&cells.file, at, format!("one of {}", list(known, 12)), quoted(text)).hint(hint))
 }
 

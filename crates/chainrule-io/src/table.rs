@@ -17,7 +17,8 @@ pub const INPUT_AS_TARGET: &str = "input";
 /// Which columns are what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableOptions {
-    /// Names of the target columns, or their numbers from 1 if the file has no header. Empty: the last column.
+    /// Names of the target columns, or their numbers from 1 where no column has such a name; one text may hold several,
+    /// separated by commas, if it is no name itself. Empty: the last column.
     /// `input`, if no column has that name: no column, the inputs are the targets.
     pub target: Vec<String>,
     /// The column of sample weights: a name, or a number from 1.

@@ -67,14 +67,14 @@ pub enum BatchSize {
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum BatchSizeForm {
-    Count(u64),
+    Count(i64),
     Text(String),
 }
 
 impl From<BatchSize> for BatchSizeForm {
     fn from(size: BatchSize) -> Self {
         match size {
-            BatchSize::Count(count) => Self::Count(count as u64),
+            BatchSize::Count(count) => Self::Count(count as i64),
             BatchSize::Full => Self::Text("full".into()),
         }
     }

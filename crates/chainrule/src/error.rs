@@ -67,6 +67,14 @@ fn parenthesised(hint: &str) -> String {
     if hint.is_empty() { String::new() } else { format!(" ({hint})") }
 }
 
+/// A number of hundreds of digits in scientific form; all else as it is.
+fn readable(found: String) -> String {
+    match found.parse::<f64>() {
+        Ok(number) if found.len() > 24 => crate::short(number),
+        _ => found,
+    }
+}
+
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -81,7 +89,7 @@ impl Error {
         Self::Setting {
             name: name.into(),
             expected: expected.into(),
-            found: found.to_string(),
+            found: readable(found.to_string()),
             hint: String::new(),
         }
     }

@@ -100,7 +100,10 @@ fn given(record: &Record) -> Vec<(String, String)> {
         format!("{} {plural} of {}: number {}{more} (from 0)", record.n(), record.set_size, shown.join(", ")),
     );
     say("loss", format!("{}: {}", spec.loss, spec.loss.reduction()));
-    say("update", format!("{}, learning rate eta = {}", config.optimizer, record.learning_rate));
+    say(
+        "update",
+        format!("{}, learning rate eta = {}", config.optimizer, crate::short(record.learning_rate)),
+    );
     if config.update_order == UpdateOrder::OutputFirst {
         say("order", "output-first: each layer is updated before it carries the error back".into());
     }
@@ -111,12 +114,12 @@ fn given(record: &Record) -> Vec<(String, String)> {
     let regularize = &config.regularize;
     for (name, value) in [("l1", regularize.l1), ("l2", regularize.l2)] {
         if value != 0.0 {
-            say(name, format!("{value} {scale}, of weights only"));
+            say(name, format!("{} {scale}, of weights only", crate::short(value)));
         }
     }
     for (name, limit) in [("clip_norm", regularize.clip_norm), ("max_norm", regularize.max_norm)] {
         if let Some(limit) = limit {
-            say(name, limit.to_string());
+            say(name, crate::short(limit));
         }
     }
     if let Some(dropout) = spec.layers.iter().map(|layer| layer.dropout).find(|&share| share > 0.0) {
@@ -125,6 +128,26 @@ fn given(record: &Record) -> Vec<(String, String)> {
             format!("{dropout}: a dropped unit has keep = 0, a kept one {}", 1.0 / (1.0 - dropout)),
         );
     }
-    say("numbers", format!("{}; W is (units, inputs); a + marks what is new after the update", record.dtype));
+    say(
+        "numbers",
+        format!("{}; W is (units, inputs); a + marks what is new after the update", number_type(record)),
+    );
     given
+}
+
+/// The number type, and of bf16 which products round their operands here.
+fn number_type(record: &Record) -> String {
+    if record.dtype != "bf16" {
+        return record.dtype.into();
+    }
+    let rounding: Vec<bool> = record.layers.iter().map(|layer| layer.bf16).collect();
+    let where_ = if rounding.iter().all(|&rounds| rounds) {
+        "bf16(x) is x rounded to 8 bits, as products read it; all else is f32"
+    } else if rounding.contains(&true) {
+        "bf16(x) is x rounded to 8 bits, as products read it from layer 2 on; layer 1, over lists of its nonzero inputs, and \
+         all else is f32"
+    } else {
+        "but products of so few samples are not rounded: all is f32"
+    };
+    format!("bf16: {where_}")
 }

@@ -97,6 +97,13 @@ pub struct GradientCheck {
     pub sweep: Sweep,
 }
 
+impl GradientCheck {
+    /// Whether a gradient is wrong, and not only the differences it is compared with.
+    pub fn wrong(&self) -> bool {
+        self.groups.iter().any(|group| matches!(group.cause, Cause::Wrong { .. }))
+    }
+}
+
 impl<T: Real> Problem<'_, T> {
     /// The backpropagated gradient of the mean loss, penalties included, and that loss.
     pub fn gradient(&self) -> (Vec<T>, f64) {

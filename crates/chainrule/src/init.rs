@@ -2,6 +2,7 @@
 
 use crate::call::{Call, unknown_name};
 use crate::rng::Rng;
+use crate::short;
 use crate::{Error, Result};
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -177,11 +178,11 @@ impl FromStr for Init {
 impl fmt::Display for Init {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Self::Normal { std } => write!(f, "normal({std})"),
-            Self::Uniform { low, high } => write!(f, "uniform({low}, {high})"),
+            Self::Normal { std } => write!(f, "normal({})", short(*std)),
+            Self::Uniform { low, high } => write!(f, "uniform({}, {})", short(*low), short(*high)),
             Self::Constant { value } if *value == 0.0 => f.write_str("zeros"),
             Self::Constant { value } if *value == 1.0 => f.write_str("ones"),
-            Self::Constant { value } => write!(f, "constant({value})"),
+            Self::Constant { value } => write!(f, "constant({})", short(*value)),
             Self::XavierUniform => f.write_str("xavier_uniform"),
             Self::XavierNormal => f.write_str("xavier_normal"),
             Self::HeUniform => f.write_str("he_uniform"),

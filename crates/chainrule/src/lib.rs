@@ -83,6 +83,7 @@ mod whole;
 pub use chainrule_kernels::{Real, memory, simd};
 pub use dataset::{Dataset, Features, Targets};
 pub use error::{Error, Result};
+pub use number::short;
 
 /// The library example of the README is a test.
 #[cfg(doctest)]

@@ -57,9 +57,11 @@ pub struct Settings {
     pub validation_last: Option<usize>,
     /// Use only the first samples.
     pub limit: Option<usize>,
-    /// Target columns; `input` makes an auto-encoder.
+    /// Target columns, by name or number from 1; `input` makes an auto-encoder.
+    #[serde(deserialize_with = "columns")]
     pub target: Option<OneOrMany<String>>,
-    /// Column of sample weights.
+    /// Column of sample weights, by name or number from 1.
+    #[serde(deserialize_with = "column")]
     pub sample_weight: Option<String>,
     /// Whether columns are shifted and scaled to mean 0 and standard deviation 1.
     pub standardize: Option<bool>,
@@ -248,6 +250,34 @@ pub enum OverSeeds {
     Min,
     /// The largest.
     Max,
+}
+
+/// A column by its name, or by its number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Column {
+    Name(String),
+    Number(i64),
+}
+
+impl From<Column> for String {
+    fn from(column: Column) -> Self {
+        match column {
+            Column::Name(name) => name,
+            Column::Number(number) => number.to_string(),
+        }
+    }
+}
+
+fn column<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<Column>::deserialize(deserializer)?.map(String::from))
+}
+
+fn columns<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<OneOrMany<String>>, D::Error> {
+    Ok(Option::<OneOrMany<Column>>::deserialize(deserializer)?.map(|columns| match columns {
+        OneOrMany::One(column) => OneOrMany::One(column.into()),
+        OneOrMany::Many(columns) => OneOrMany::Many(columns.into_iter().map(String::from).collect()),
+    }))
 }
 
 /// `hidden = 8` is one layer.

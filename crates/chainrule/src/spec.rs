@@ -108,10 +108,15 @@ impl NetworkSpec {
         if l == 0 { self.inputs() } else { self.layers[l - 1].units }
     }
 
+    /// Number of weights and biases of layer `l`, without the padding that they have in memory.
+    pub fn parameters_of(&self, l: usize) -> usize {
+        let layer = &self.layers[l];
+        layer.units * self.inputs_of(l) + layer.biases()
+    }
+
     /// Number of weights and biases.
     pub fn parameters(&self) -> usize {
-        let of_layer = |(l, layer): (usize, &LayerSpec)| layer.units * self.inputs_of(l) + layer.biases();
-        self.layers.iter().enumerate().map(of_layer).sum()
+        (0..self.layers.len()).map(|l| self.parameters_of(l)).sum()
     }
 
     /// Sizes joined by dashes, such as `784-30-10`.
@@ -195,6 +200,7 @@ mod tests {
     fn counts() {
         let spec = spec(&[(30, "sigmoid"), (10, "sigmoid")], "quadratic");
         assert_eq!((spec.inputs(), spec.outputs(), spec.parameters()), (784, 10, 23_860));
+        assert_eq!((spec.parameters_of(0), spec.parameters_of(1)), (784 * 30 + 30, 30 * 10 + 10));
         assert_eq!(spec.sizes(), "784-30-10");
         assert!(spec.check().is_ok());
     }

@@ -164,6 +164,11 @@ impl<'d, T: Real> Trainer<'d, T> {
         self.sets.train.len()
     }
 
+    /// Whether a test set is looked at.
+    pub fn has_test(&self) -> bool {
+        self.sets.test.is_some()
+    }
+
     /// Running loss and accuracy of the current epoch so far.
     pub fn running(&self) -> Score {
         let running = &self.progress.running;

@@ -6,6 +6,7 @@ mod common;
 use std::collections::HashMap;
 
 use chainrule::explain::homework::{Answer, Checked, Slip, Verdict, check, lines};
+use chainrule::explain::record::LayerRecord;
 use chainrule::explain::{Block, Derivation, Expr, Names, Part, Record, Rule, Wanted, explain, symbolic};
 use chainrule::recipe::Settings;
 use chainrule::train::Ending;
@@ -63,6 +64,36 @@ fn every_formula_gives_its_value() {
             let what = format!("{activation}, {optimizer}, {:?}", settings.loss);
             recomputes(&explain("", &record::<f64>(&settings, data), &[]), 1e-12, &what);
             recomputes(&explain("", &record::<f32>(&settings, data), &[]), 1e-5, &what);
+        }
+    }
+}
+
+/// Products of more than four samples round their operands in a bf16 run, and their lines say so.
+#[test]
+fn every_formula_of_bf16_gives_its_value() {
+    let data = blobs(12, 3, 3, 5);
+    for (batch, rounds) in [(6, true), (3, false)] {
+        let settings =
+            settings(&format!("hidden = [3, 2]\nbatch_size = {batch}\ndropout = 0.3\ndtype = \"bf16\""));
+        let record = record::<f32>(&settings, &data);
+        assert_eq!(record.dtype, "bf16");
+        let wanted = [Wanted::Weight(0, 1, 2), Wanted::Weight(1, 0, 0), Wanted::Unit(0, 0)];
+        for wanted in [&[][..], &wanted] {
+            let derivation = explain("", &record, wanted);
+            recomputes(&derivation, 1e-5, "bf16");
+            assert_eq!(derivation.terms().any(|term| term.formula.to_string().contains("bf16(")), rounds);
+            let numbers = &derivation.given.iter().find(|(name, _)| name == "numbers").unwrap().1;
+            assert!(numbers.starts_with("bf16: ") && numbers.contains("not rounded") != rounds, "{numbers}");
+        }
+        if rounds {
+            let unrounded = Record {
+                layers: record.layers.iter().map(|l| LayerRecord { bf16: false, ..l.clone() }).collect(),
+                ..record
+            };
+            let false_ones = explain("", &unrounded, &[]);
+            let off =
+                false_ones.terms().filter(|t| (t.value.unwrap() - t.formula.eval().unwrap()).abs() > 1e-5);
+            assert!(off.count() > 0, "the rounding must be seen");
         }
     }
 }

@@ -145,7 +145,11 @@ fn line(outcome: &Outcome) -> String {
             }
         }
     };
-    text += &format!(" after {} epochs, {:.2} s", outcome.history.len(), outcome.seconds);
+    text += &format!(
+        " after {}, {:.2} s",
+        crate::terminal::count(outcome.history.len(), "epoch"),
+        outcome.seconds
+    );
     let mut rules: Vec<&str> = outcome.findings.iter().map(|finding| finding.rule.name()).collect();
     rules.dedup();
     if !rules.is_empty() {

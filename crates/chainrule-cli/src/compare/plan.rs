@@ -198,10 +198,11 @@ impl Plan {
 
     /// An error of usage with the combination that it belongs to.
     fn blame(&self, combination: usize, error: anyhow::Error) -> anyhow::Error {
-        if self.vary.is_empty() || !error.is::<Usage>() {
+        let place = format!("--vary {}", self.label(combination));
+        if self.vary.is_empty() || !error.is::<Usage>() || error.to_string().starts_with(&place) {
             return error;
         }
-        Usage(error.context(format!("--vary {}", self.label(combination)))).into()
+        Usage(error.context(place)).into()
     }
 
     /// Every combination must be possible, before the first is run. The data is read once.

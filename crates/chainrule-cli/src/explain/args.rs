@@ -43,12 +43,12 @@ pub struct ExplainArgs {
     #[arg(long, help_heading = "What is explained")]
     pub both_orders: bool,
     /// Symbols only: every derivative derived, then in matrix form
-    #[arg(long, conflicts_with_all = ["layer", "unit", "weight", "both_orders", "expect"], help_heading = "What is explained")]
+    #[arg(long, conflicts_with_all = ["layer", "unit", "weight", "both_orders", "expect", "step", "sample"], help_heading = "What is explained")]
     pub symbolic: bool,
     /// Form of the derivation [default: text; of a worksheet by the ending of its name]
     #[arg(long, value_enum, help_heading = "Output")]
     pub format: Option<Format>,
-    /// Decimals of numbers near 1 [default: 9 in f64, 6 in f32]
+    /// Decimals of numbers near 1 [default: 9 in f64, else 6]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=17), help_heading = "Output")]
     pub digits: Option<u8>,
     /// Check homework: CSV with the columns symbol,value, or JSON; symbols as explain writes them

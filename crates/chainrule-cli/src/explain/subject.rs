@@ -15,6 +15,7 @@ use chainrule_io::{Model, Part, Prepared, SourceOptions, load_checkpoint, load_w
 use super::args::ExplainArgs;
 use crate::check::subject::is_model;
 use crate::run_folder::model_file;
+use crate::train::same_data;
 use crate::{Usage, setup};
 
 /// An update, and what it is one of.
@@ -34,7 +35,7 @@ fn usage(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn no_such_step(step: u64, steps: u64) -> anyhow::Error {
-    usage(anyhow!("--step {step}: expected a step of the run, found one of {steps} steps"))
+    usage(anyhow!("--step {step}: expected 1 to {steps}, the steps of the run"))
 }
 
 /// The update that the arguments ask for; `change` has the last word on the settings.
@@ -82,9 +83,7 @@ fn of_recipe<T: Real>(args: &ExplainArgs, prepared: &Prepared, step: u64) -> Res
 fn record_at<T: Real>(trainer: &mut Trainer<T>, step: u64, samples: &[usize]) -> Result<Record> {
     let planned = trainer.total_steps();
     if step > planned {
-        return Err(usage(anyhow!(
-            "--step {step}: expected a step of the run, found one of {planned} steps"
-        )));
+        return Err(usage(anyhow!("--step {step}: expected 1 to {planned}, the steps of the run")));
     }
     advance(trainer, step - 1).with_context(|| format!("cannot reach step {step}"))?;
     if samples.is_empty() {
@@ -129,6 +128,9 @@ fn run_step<T: Real>(args: &ExplainArgs, folder: &Path, prepared: &Prepared) -> 
     let file = folder.join("checkpoint").join("state.safetensors");
     let network = Network::new(prepared.resolved.spec.clone())?;
     let saved = file.is_file().then(|| load_checkpoint::<T>(&file, network.layout())).transpose()?;
+    if let Some(saved) = &saved {
+        same_data(&saved.extra.fingerprint, prepared, folder)?;
+    }
     let made = saved.as_ref().map_or(0, |saved| saved.snapshot.progress.step);
     let step = args.step.unwrap_or(made.max(1));
     let mut trainer = trainer::<T>(prepared)?;

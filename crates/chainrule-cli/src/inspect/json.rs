@@ -44,7 +44,7 @@ fn layer(subject: &Subject, l: usize, weights: bool) -> Result<Value> {
         let key = if key == "bias" { "bias_mode" } else { key };
         layer[key] = value.clone();
     }
-    layer["parameters"] = layout.layer(l).len().into();
+    layer["parameters"] = spec.parameters_of(l).into();
     if weights {
         let rows: Vec<Vec<f64>> =
             layout.export_weight(l, &subject.params).chunks_exact(inputs).map(<[f64]>::to_vec).collect();

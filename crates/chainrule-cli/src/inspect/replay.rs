@@ -15,7 +15,7 @@ use chainrule_io::{Checkpoint, Prepared, load_checkpoint, prepare};
 
 use super::args::{InspectArgs, When};
 use crate::terminal::count;
-use crate::train::fingerprints;
+use crate::train::same_data;
 use crate::watch::say;
 use crate::{Usage, setup};
 
@@ -72,13 +72,7 @@ fn look_as<T: Real>(args: &InspectArgs, file: &Path, prepared: Prepared) -> Resu
     let network = Network::new(prepared.resolved.spec.clone())?;
     let layers = layers(args.layer, &network)?;
     let saved = load_checkpoint::<T>(file, network.layout())?;
-    if saved.extra.fingerprint != fingerprints(&prepared) {
-        bail!(
-            "{}: expected the data that the run began with, found other samples in '{}' or what belongs to it",
-            args.model.display(),
-            prepared.train.name()
-        );
-    }
+    same_data(&saved.extra.fingerprint, &prepared, &args.model)?;
     let (earlier, last) = choose(&args.when(), &saved)?;
     let config = &prepared.resolved.config;
     let mut inspector = Inspector::new(&network, &prepared.train, config.coding, config.accuracy);

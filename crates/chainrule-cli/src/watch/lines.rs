@@ -3,8 +3,8 @@
 use chainrule::metrics::Score;
 use chainrule::train::EpochRecord;
 
-/// The names of the columns of [`epoch_line`].
-pub fn epoch_header(record: &EpochRecord) -> String {
+/// The names of the columns of [`epoch_line`]; `test`: whether there is a test set.
+pub fn epoch_header(record: &EpochRecord, test: bool) -> String {
     let mut line = format!("{:>5}  {:>10}", "epoch", "train loss");
     if record.train.accuracy.is_some() {
         line += &format!("  {:>9}", "accuracy");
@@ -15,15 +15,17 @@ pub fn epoch_header(record: &EpochRecord) -> String {
             line += &format!("  {:>9}", "accuracy");
         }
     }
-    line += &format!("  {:>10}", "test loss");
-    if record.train.accuracy.is_some() {
-        line += &format!("  {:>9}", "accuracy");
+    if test {
+        line += &format!("  {:>10}", "test loss");
+        if record.train.accuracy.is_some() {
+            line += &format!("  {:>9}", "accuracy");
+        }
     }
     line + &format!("  {:>8}", "time")
 }
 
-/// The figures of an epoch in columns.
-pub fn epoch_line(record: &EpochRecord, seconds: f64) -> String {
+/// The figures of an epoch in columns, as [`epoch_header`] names them.
+pub fn epoch_line(record: &EpochRecord, seconds: f64, test: bool) -> String {
     let mut line = format!("{:>5}", record.epoch);
     let shown_accuracy = record.train.accuracy.is_some();
     let mut put = |score: Option<Score>| {
@@ -37,7 +39,9 @@ pub fn epoch_line(record: &EpochRecord, seconds: f64) -> String {
     if record.validation.is_some() {
         put(record.validation);
     }
-    put(record.test);
+    if test {
+        put(record.test);
+    }
     line + &format!("  {seconds:>6.2} s")
 }
 

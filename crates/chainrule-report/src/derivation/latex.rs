@@ -98,7 +98,7 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
                 (4, format!("\\{}\\left({}\\right)", function.name(), inner(e, 1)))
             }
             Function::Sigmoid => (4, format!("\\sigma\\left({}\\right)", inner(e, 1))),
-            Function::Erf | Function::Sign => {
+            Function::Erf | Function::Sign | Function::Bf16 => {
                 (4, format!("\\operatorname{{{}}}\\left({}\\right)", function.name(), inner(e, 1)))
             }
         },

@@ -134,7 +134,7 @@ fn formula(e: &Expr, binding: u8, digits: usize) -> String {
             Function::Sqrt => (4, format!("<msqrt>{}</msqrt>", inner(e, 1))),
             Function::Abs => (4, row(&format!("<mo>|</mo>{}<mo>|</mo>", inner(e, 1)))),
             Function::Sigmoid => (4, row(&called("σ", e))),
-            Function::Ln | Function::Tanh | Function::Erf | Function::Sign => {
+            Function::Ln | Function::Tanh | Function::Erf | Function::Sign | Function::Bf16 => {
                 (4, row(&called(function.name(), e)))
             }
         },

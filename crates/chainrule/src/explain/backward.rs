@@ -75,7 +75,8 @@ impl Lines<'_> {
             UpdateOrder::OutputFirst => When::After,
             UpdateOrder::Simultaneous => When::Before,
         };
-        let carried = |k| self.delta(above, k, s) * self.weight(above, k, j, when);
+        let operand = |e| self.operand(above, e);
+        let carried = |k| operand(self.delta(above, k, s)) * operand(self.weight(above, k, j, when));
         let units = self.names.units(above);
         let mut terms: Vec<Term> = Vec::new();
         let total = if units == 1 {
@@ -108,7 +109,8 @@ impl Lines<'_> {
     /// BP4: dE/dw of a weight; in a batch each sample's part, then their sum over n.
     pub fn weight_gradient(&self, l: usize, j: usize, i: usize) -> Vec<Term> {
         let mean = self.record.layers[l].gradient.w[j * self.names.inputs(l) + i];
-        let part = |s| self.delta(l, j, s) * self.input(l, i, s, When::Before);
+        let operand = |e| self.operand(l, e);
+        let part = |s| operand(self.delta(l, j, s)) * operand(self.input(l, i, s, When::Before));
         let name = self.names.weight(l, j, i);
         self.gradient(&name, l, part, mean, [Rule::SampleWeightGradient, Rule::WeightGradient])
     }

@@ -56,6 +56,8 @@ pub enum Function {
     Abs,
     /// -1, 0 or 1.
     Sign,
+    /// Rounded to bf16, as products of a bf16 run read their operands.
+    Bf16,
 }
 
 impl Function {
@@ -70,10 +72,12 @@ impl Function {
             Self::Sigmoid => "sigmoid",
             Self::Abs => "abs",
             Self::Sign => "sign",
+            Self::Bf16 => "bf16",
         }
     }
 
-    fn apply(self, x: f64) -> f64 {
+    /// Its value at `x`.
+    pub fn apply(self, x: f64) -> f64 {
         match self {
             Self::Exp => x.exp(),
             Self::Ln => x.ln(),
@@ -83,6 +87,7 @@ impl Function {
             Self::Sigmoid => crate::activation::sigmoid(x),
             Self::Abs => x.abs(),
             Self::Sign => crate::loss::sign(x),
+            Self::Bf16 => chainrule_kernels::bf16::round(x as f32).into(),
         }
     }
 }

@@ -30,10 +30,12 @@ impl Lines<'_> {
                 _ => delta.quantity(),
             });
             section.extend(terms);
-            let input = self.input(l, i, s, When::Before);
+            let input = self.operand(l, self.input(l, i, s, When::Before));
             let slope = format!("dnet_{unit}/d{name}{tag}");
             let slope = section.push(Term::new(slope, Rule::InputSlope, l + 1, input.clone(), value(&input)));
-            let product = factors.unwrap_or_else(|| self.delta(l, j, s)) * slope;
+            // What is rounded is delta as a whole.
+            let factors = factors.filter(|_| !self.record.layers[l].bf16);
+            let product = factors.unwrap_or_else(|| self.operand(l, self.delta(l, j, s))) * slope;
             let symbol = format!("dE/d{name}{tag}");
             parts.push(if self.single() {
                 let mean = self.record.layers[l].gradient.w[j * self.names.inputs(l) + i];

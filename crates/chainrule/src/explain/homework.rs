@@ -130,7 +130,7 @@ fn plain(symbol: &str) -> String {
 
 /// Checks answers against lines. `names` are those of the network, `dtype` the number type of the lines.
 pub fn check(terms: &[Term], names: &Names, dtype: &str, answers: &[Answer]) -> Vec<Checked> {
-    let precision = if dtype == "f32" { 2e-6 } else { 1e-9 };
+    let precision = if dtype == "f64" { 1e-9 } else { 2e-6 };
     let mut known: HashMap<&str, usize> = HashMap::new();
     for (at, term) in terms.iter().enumerate() {
         for symbol in std::iter::once(&term.symbol).chain(&term.aliases) {

@@ -1,7 +1,7 @@
 //! The lines of one record: forward pass, loss, and the four equations, unit by unit.
 
 use super::derivation::{Rule, Term};
-use super::expr::{Expr, of, sum};
+use super::expr::{Expr, Function, call, of, sum};
 use super::formulas::{self, Output};
 use super::names::Names;
 use super::record::Record;
@@ -113,10 +113,16 @@ impl<'a> Lines<'a> {
         of(self.symbol("out", l, j, s, when), values[s * self.names.units(l) + j])
     }
 
+    /// What a product of layer `l` makes of its operand: in bf16 it is rounded.
+    pub(super) fn operand(&self, l: usize, e: Expr) -> Expr {
+        if self.record.layers[l].bf16 { call(Function::Bf16, e) } else { e }
+    }
+
     /// z and a of unit `j` of layer `l` for sample `s`, and what dropout makes of a.
     pub fn forward(&self, l: usize, j: usize, s: usize, when: When) -> Vec<Term> {
-        let products =
-            (0..self.names.inputs(l)).map(|i| self.weight(l, j, i, when) * self.input(l, i, s, when));
+        let operand = |e| self.operand(l, e);
+        let products = (0..self.names.inputs(l))
+            .map(|i| operand(self.weight(l, j, i, when)) * operand(self.input(l, i, s, when)));
         let z = sum(products.chain(self.bias(l, j, when)));
         let net = self.net(l, j, s, when);
         let symbol = |stem| self.symbol(stem, l, j, s, when);

@@ -1,7 +1,7 @@
 //! One layer in matrix form, with shapes: columns are samples, W is (units, inputs).
 
 use super::derivation::{Block, Law, Matrix, Part, Section, Summary, Term};
-use super::expr::Expr;
+use super::expr::{Expr, Function};
 use super::focus::summary;
 use super::lines::Lines;
 use crate::config::UpdateOrder;
@@ -28,6 +28,15 @@ impl Numbers {
     fn turned(symbol: impl Into<String>, (rows, columns): (usize, usize), values: &[f64]) -> Self {
         let at = |at: usize| values[(at % columns) * rows + at / columns];
         Self::new(symbol, (rows, columns), (0..rows * columns).map(at).collect())
+    }
+
+    /// As products of bf16 read it, if they do.
+    fn read(mut self, bf16: bool) -> Self {
+        if bf16 {
+            self.symbol = format!("bf16({})", self.symbol);
+            self.values.iter_mut().for_each(|value| *value = Function::Bf16.apply(*value));
+        }
+        self
     }
 
     fn part(&self, written: bool) -> Part {
@@ -89,7 +98,8 @@ impl Lines<'_> {
         let (params, after) = (&layer.params.before, &layer.params.after);
         let w = Numbers::new(format!("W({at})"), (units, inputs), params.w.clone());
         let read: Vec<f64> = (0..n * inputs).map(|at| record.input(l, at / inputs, at % inputs)).collect();
-        let below = Numbers::turned(format!("a({l})"), (inputs, n), &read);
+        let w_read = Numbers::new(w.symbol.clone(), w.shape, w.values.clone()).read(layer.bf16);
+        let below = Numbers::turned(format!("a({l})"), (inputs, n), &read).read(layer.bf16);
         let z = Numbers::turned(format!("z({at})"), (units, n), &layer.z.before);
         let a = Numbers::turned(format!("a({at})"), (units, n), &layer.a.before);
         let delta = Numbers::turned(format!("delta({at})"), (units, n), &layer.delta);
@@ -101,7 +111,7 @@ impl Lines<'_> {
         if l > 0 && record.drops(l - 1) {
             forward.say(format!("a({l}) is what the layer reads: after dropout."));
         }
-        let mut parts = vec![Ok(&z), Err("="), Ok(&w), Err("*"), Ok(&below)];
+        let mut parts = vec![Ok(&z), Err("="), Ok(&w_read), Err("*"), Ok(&below)];
         // One bias for all units, or one each: a number per row.
         let b = params.b.iter().copied().cycle().take(units).collect::<Vec<f64>>();
         let b = (!b.is_empty()).then(|| Numbers::new(format!("b({at})"), (units, 1), b));
@@ -132,8 +142,10 @@ impl Lines<'_> {
                 UpdateOrder::OutputFirst => ("+", &above.params.after.w),
                 UpdateOrder::Simultaneous => ("", &above.params.before.w),
             };
-            let transposed = Numbers::turned(format!("W({}){mark}^T", at + 1), (units, rows), weights);
+            let transposed =
+                Numbers::turned(format!("W({}){mark}^T", at + 1), (units, rows), weights).read(above.bf16);
             let carried = Numbers::turned(format!("delta({})", at + 1), (rows, n), &above.delta);
+            let carried = carried.read(above.bf16);
             equation(
                 &mut error,
                 &[Ok(&delta), Err("="), Ok(&transposed), Err("*"), Ok(&carried), Err("⊙"), Ok(&slope)],
@@ -176,13 +188,14 @@ impl Lines<'_> {
 
         let mut gradient = Section::new(format!("Layer {at}, gradient"), Law::Gradient);
         let dw = Numbers::new(format!("dE/dW({at})"), (units, inputs), layer.gradient.w.clone());
-        let across = Numbers::new(format!("a({l})^T"), (n, inputs), read);
+        let across = Numbers::new(format!("a({l})^T"), (n, inputs), read).read(layer.bf16);
+        let delta_read = Numbers::turned(delta.symbol.clone(), (units, n), &layer.delta).read(layer.bf16);
         let mut parts = vec![Ok(&dw), Err("=")];
         if !self.single() {
             gradient.say(format!("n = {}: the sum over the columns is divided once.", record.total_weight));
             parts.push(Err("1/n"));
         }
-        parts.extend([Ok(&delta), Err("*"), Ok(&across)]);
+        parts.extend([Ok(&delta_read), Err("*"), Ok(&across)]);
         equation(&mut gradient, &parts);
         let db = Numbers::new(format!("dE/db({at})"), (layer.gradient.b.len(), 1), layer.gradient.b.clone());
         if !db.values.is_empty() {

@@ -14,6 +14,7 @@ use crate::regularize::PenaltyScale;
 use crate::spec::NetworkSpec;
 use crate::train::{Sets, Snapshot, Trainer};
 use crate::{Error, Real, Result};
+use chainrule_kernels::dense::{Input, ROWWISE_BATCH};
 
 /// An update and all that led to it. Matrices are row by row, all numbers widened exactly.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub struct Record {
     pub spec: NetworkSpec,
     /// How it is trained.
     pub config: TrainConfig,
-    /// Number type of the computation: `f32` or `f64`.
+    /// Number type of the computation: `f32`, `f64` or `bf16`.
     pub dtype: &'static str,
     /// Size of the training set.
     pub set_size: usize,
@@ -73,6 +74,9 @@ pub struct Parameters {
 /// One layer in an update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerRecord {
+    /// Whether its products round their operands to bf16: W, and a below it, forward; delta and a in BP4; delta and W in BP2
+    /// of the layer below.
+    pub bf16: bool,
     /// Weights and biases.
     pub params: BeforeAfter<Parameters>,
     /// z, `(n, units)`.
@@ -185,20 +189,28 @@ impl Record {
         let (set, after) = (trainer.sets.train, trainer.snapshot());
         let mut batch = Batch::new(set, net.spec().outputs(), samples.len());
         batch.gather(set, config.coding, &config.class_weights, samples.iter().copied());
+        // In bf16 it matters which kernel a layer has: lists of inputs are not rounded, nor are batches of few samples.
+        let mut lists = config.bf16.then(|| crate::plan::batch::<T>(net, set, samples.len()));
+        if let Some(lists) = &mut lists {
+            lists.gather(set, config.coding, &config.class_weights, samples.iter().copied());
+        }
+        let input = lists.as_ref().unwrap_or(&batch).input();
+        let rounds = config.bf16 && samples.len() > ROWWISE_BATCH;
+        let first_rounds = rounds && matches!(input, Input::Dense(_));
         let n = batch.total_weight();
         if n == 0.0 {
             let problem = format!("samples {samples:?} weigh nothing: there is no update");
             return Err(Error::data(set.name(), problem, "choose others"));
         }
-        let mut ws = Workspace::new(net, batch.len(), config.threads);
+        let mut ws = Workspace::new(net, batch.len(), config.how());
         let mut rng = before.progress.dropout_rng.clone();
-        net.forward_dropping(&before.params, batch.x(), &mut ws, &mut rng);
+        net.forward_dropping(&before.params, input, &mut ws, &mut rng);
         let loss = net.loss(&batch, &mut ws);
         let mut sums = vec![T::default(); layout.len()];
         // Updated from the output down, every layer is carried back through once its weights are new.
         let carrying =
             if config.update_order == UpdateOrder::OutputFirst { &after.params } else { &before.params };
-        net.backward(carrying, batch.x(), &mut ws, &mut sums);
+        net.backward(carrying, input, &mut ws, &mut sums);
         let mut given = sums.clone();
         for l in 0..layout.layers() {
             config.regularize.add_penalties(layout, l, &before.params, &mut given, n, set.len());
@@ -207,13 +219,14 @@ impl Record {
         for sum in sums.iter_mut().chain(&mut given) {
             *sum /= T::from_f64(n);
         }
-        let mut ws_after = Workspace::new(net, batch.len(), config.threads);
+        let mut ws_after = Workspace::new(net, batch.len(), config.how());
         let mut rng = before.progress.dropout_rng.clone();
-        net.forward_dropping(&after.params, batch.x(), &mut ws_after, &mut rng);
+        net.forward_dropping(&after.params, input, &mut ws_after, &mut rng);
         let loss_after = net.loss(&batch, &mut ws_after);
 
         let of = |l, vector: &[T]| parameters(layout, l, vector);
         let layers = (0..layout.layers()).map(|l| LayerRecord {
+            bf16: if l == 0 { first_rounds } else { rounds },
             params: BeforeAfter { before: of(l, &before.params), after: of(l, &after.params) },
             z: BeforeAfter { before: wide(ws.z(l)), after: wide(ws_after.z(l)) },
             a: BeforeAfter { before: wide(ws.a(l)), after: wide(ws_after.a(l)) },
@@ -227,7 +240,7 @@ impl Record {
         Ok(Self {
             spec: net.spec().clone(),
             config: config.clone(),
-            dtype: T::NAME,
+            dtype: if config.bf16 { "bf16" } else { T::NAME },
             set_size: set.len(),
             step: after.progress.step,
             t: after.optimizer_steps,
@@ -390,6 +403,17 @@ mod tests {
         ] {
             same_as_the_trainer::<f64>(&format!("{common}{rest}"));
             same_as_the_trainer::<f32>(&format!("{common}{rest}"));
+        }
+    }
+
+    #[test]
+    fn records_of_bf16_round_where_the_trainer_does() {
+        for batch in [5, 3] {
+            let common = format!("hidden = [4, 3]\nbatch_size = {batch}\nepochs = 9\ndtype = \"bf16\"\n");
+            same_as_the_trainer::<f32>(&common);
+            same_as_the_trainer::<f32>(&format!(
+                "{common}update_order = \"output-first\"\noptimizer = \"sgd\"\n"
+            ));
         }
     }
 }

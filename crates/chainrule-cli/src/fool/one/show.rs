@@ -103,9 +103,9 @@ fn figures(outcome: &Outcome, unit: &Unit) -> Vec<(String, String)> {
     };
     let [before, after] = outcome.loss.map(nine);
     put("loss", format!("{before} before, {after} after  {of}"));
-    put("slope", format!("{}  the sum of |dE/dx| at the start", nine(sizes.slope)));
+    put("slope", format!("{}  the sum of |dE/dx| at the start", figure(sizes.slope)));
     let line = "the sum of dE/dx times the change: what a straight line would add";
-    put("first order", format!("{}  {line}", nine(sizes.first_order)));
+    put("first order", format!("{}  {line}", figure(sizes.first_order)));
     if let Some((kept, draws)) = outcome.random {
         put("random signs", format!("of the same size leave the answer in {kept} of {draws} draws"));
     }

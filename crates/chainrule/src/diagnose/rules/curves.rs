@@ -60,7 +60,7 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
             figure(m.loss),
             m.step,
             figure(strides.fold(0.0, f64::max)),
-            run.config.learning_rate
+            crate::short(run.config.learning_rate)
         );
         let times = if m.loss.is_nan() { f64::INFINITY } else { m.loss / initial };
         return Some(finding(m, "loss over the loss before training", times, RISEN, evidence));
@@ -74,7 +74,7 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
             figure(lowest),
             figure(now),
             figure(initial),
-            run.config.learning_rate
+            crate::short(run.config.learning_rate)
         );
         return Some(finding(
             m,
@@ -85,7 +85,7 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
         ));
     }
     let m = run.record.trained().find(|m| m.epochs > 0 && stride(m).is_some_and(|s| s > STRIDE))?;
-    let evidence = format!("learning rate {}", run.config.learning_rate);
+    let evidence = format!("learning rate {}", crate::short(run.config.learning_rate));
     Some(finding(m, "change of a layer's weights in one step over the weights", stride(m)?, STRIDE, evidence))
 }
 
@@ -112,7 +112,7 @@ pub fn diverged(record: &Record, config: &TrainConfig, progress: &Progress, erro
             figure(initial),
             figure(last),
             figure(strides.fold(0.0, f64::max)),
-            config.learning_rate
+            crate::short(config.learning_rate)
         ),
     }
 }
@@ -137,7 +137,7 @@ pub(super) fn learning_rate_too_small(run: &Run) -> Option<Finding> {
             "loss {} before training, {} at the end; learning rate {}",
             figure(initial),
             figure(last.loss),
-            run.config.learning_rate
+            crate::short(run.config.learning_rate)
         ),
     })
 }
