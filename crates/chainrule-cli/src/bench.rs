@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::setup;
-use crate::terminal::table;
+use crate::table::table;
 use crate::watch::{say, thousands};
 
 pub mod args;

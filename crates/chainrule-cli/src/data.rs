@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{DataArgs, DataCommand};
-use crate::terminal::{shape, table};
+use crate::table::table;
+use crate::terminal::shape;
 use crate::watch::{say, thousands};
 
 mod rows;

@@ -25,6 +25,7 @@ mod reproduce;
 mod train;
 
 // How the terminal shows it.
+mod table;
 mod terminal;
 
 // What a run writes and shows.

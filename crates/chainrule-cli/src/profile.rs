@@ -10,7 +10,7 @@ use chainrule::train::Trainer;
 use chainrule_report::TextTable;
 use serde::Serialize;
 
-use crate::terminal::table;
+use crate::table::table;
 
 /// The lap of [`Trainer::run`], which the trainer divides further.
 pub const RUN: &str = "the run";

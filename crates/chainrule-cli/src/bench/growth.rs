@@ -18,7 +18,8 @@ use super::inference::uniform;
 use super::machine::{Machine, Peak};
 use super::training::{Stopwatch, operations};
 use super::{Setting, median};
-use crate::terminal::{figure, table};
+use crate::table::table;
+use crate::terminal::figure;
 use crate::watch::thousands;
 
 /// What grows, in a network that else stays the same.

@@ -228,17 +228,16 @@ fn text(document: &Document) -> String {
     };
     let header =
         ["network", "parameters P", "forward", "backprop.", "differences", "measured", "ratio", "ratio / P"];
-    let table = terminal::table(&header, document.networks.iter().map(row).collect(), &[1, 2, 3, 4, 5, 6, 7]);
-    let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let table = crate::table::table(&header, document.networks.iter().map(row).collect(), &[1, 2, 3, 4, 5, 6, 7]);
     let some = if document.networks.iter().any(|m| m.measured < m.parameters) {
         "Where not all differences were measured, their time is that of one times P.\n"
     } else {
         ""
     };
     format!(
-        "All derivatives by backpropagation, and by central differences: {} at once, f64, one thread\n{lines}{some}{}",
+        "All derivatives by backpropagation, and by central differences: {} at once, f64, one thread\n{table}\n{some}{}",
         terminal::count(document.samples, "sample"),
-        wrapped(document.verdict.split(' '), 100).join("\n")
+        wrapped(document.verdict.split(' '), terminal::width()).join("\n")
     )
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::layer_name;
 use super::replay::Inside;
-use crate::terminal::{count, figure, shortened, table, wrapped};
+use crate::table::table;
+use crate::terminal::{count, figure, shortened, wrapped};
 
 /// Bins per octave in JSON.
 const PARTS: u32 = 8;
@@ -66,7 +67,8 @@ impl Inside {
         self.rows_of(&self.moments.iter().collect::<Vec<_>>(), false)
     }
 
-    /// The same of some moments. A cell that says the same as the one above it is empty if `brief`.
+    /// The same of some moments. If `brief`, a layer is its number, and a cell that says the same as the one above it is
+    /// empty.
     fn rows_of(&self, moments: &[&Moment], brief: bool) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for (at, &l) in self.layers.iter().enumerate() {
@@ -78,7 +80,10 @@ impl Inside {
                     // The output's f' is part of its loss.
                     let has_slope = kind == 0 && l + 1 < self.network.layout().layers();
                     let of_slope = |share: f64| if has_slope { percent(share) } else { String::new() };
-                    let layer = layer_name(self.network.spec(), l);
+                    let layer = match brief {
+                        true => (l + 1).to_string(),
+                        false => layer_name(self.network.spec(), l),
+                    };
                     let repeated = brief && time > 0;
                     rows.push(vec![
                         if brief && (kind, time) != (0, 0) { String::new() } else { layer },
@@ -106,7 +111,9 @@ impl Inside {
             [first, .., last] if ends => vec![first, last],
             all => all.iter().collect(),
         };
-        let mut text = table(&Self::header(), self.rows_of(&shown, true), &[2, 3, 4, 5, 6, 7, 8]) + "\n";
+        let mut header = Self::header();
+        header[4] = "dev.";
+        let mut text = table(&header, self.rows_of(&shown, true), &[2, 3, 4, 5, 6, 7, 8]) + "\n";
         for note in self.notes() {
             text += "\n";
             text += &wrapped(note.split(' '), width).join("\n");

@@ -14,7 +14,8 @@ use super::args::InspectArgs;
 use crate::flags::RunFlags;
 use crate::profile::kernel_name;
 use crate::setup;
-use crate::terminal::{pairs, table, width};
+use crate::table::table;
+use crate::terminal::{pairs, width};
 use crate::watch::thousands;
 
 /// Shows the plan of a run folder, a recipe or data, with settings over it.
