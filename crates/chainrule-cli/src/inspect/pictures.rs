@@ -20,7 +20,7 @@ use crate::watch::thousands;
 /// First-layer units drawn.
 const UNITS: usize = 100;
 /// Units of a layer whose samples are drawn.
-const EXCITED: usize = 32;
+const EXCITED: usize = 128;
 /// Samples drawn of each; `inspect.json` has all.
 const DRAWN: usize = 12;
 /// Rows and columns of a table of weights.

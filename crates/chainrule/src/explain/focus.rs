@@ -136,6 +136,7 @@ impl Lines<'_> {
         }
         let header = ["", "before the update", "after it"].map(String::from).to_vec();
         loss.blocks.push(Block::Table { header, rows });
+        let mut outputs = Section::new("The error at the outputs", Law::Bp1);
         let mut back = Section::new("The error, from the outputs down", Law::Bp2);
         if record.config.update_order == UpdateOrder::OutputFirst {
             back.say("It passes through the new weights of the layer above: this is not gradient descent.");
@@ -169,7 +170,10 @@ impl Lines<'_> {
                 moves.push(summary(&symbol, "steps", (step.len(), 1), &step, of_bias));
             }
         }
-        back.blocks.push(Block::Summaries { rows: deltas });
+        let below = deltas.split_off(1); // the first is that of the output layer
+        outputs.blocks.push(Block::Summaries { rows: deltas });
+        let has_hidden = !below.is_empty();
+        back.blocks.push(Block::Summaries { rows: below });
         gradients.blocks.push(Block::Summaries { rows: slopes });
         update.blocks.push(Block::Summaries { rows: moves });
         let (weight, unit) = names.forms();
@@ -177,7 +181,8 @@ impl Lines<'_> {
             "Any part is written out when asked for by name: --layer 1 to {}; --unit {unit}; --weight {weight}.",
             names.layers()
         ));
-        vec![forward, loss, back, gradients, update]
+        let sections = [Some(forward), Some(loss), Some(outputs), has_hidden.then_some(back)];
+        sections.into_iter().flatten().chain([gradients, update]).collect()
     }
 }
 

@@ -1,0 +1,158 @@
+//! The rows of epochs that a run shows: some, spread evenly, and always the best and the last.
+
+use chainrule::train::EpochRecord;
+
+use super::loss_text;
+
+/// About so many rows are shown.
+const ROWS: u64 = 16;
+
+/// Chooses rows and remembers the best epoch.
+pub struct Rows {
+    /// Every so many epochs a row.
+    every: u64,
+    /// Where all of them are.
+    file: String,
+    header_shown: bool,
+    /// The loss of the best epoch so far, by validation or else by training, its row, and whether that was shown.
+    best: Option<(f64, String, bool)>,
+}
+
+impl Rows {
+    /// For a run of so many epochs, of which some are made, whose history is in `file`.
+    pub fn new(epochs: u64, file: String, made: u64) -> Self {
+        Self { every: nice(epochs.saturating_sub(made).div_ceil(ROWS)), file, header_shown: false, best: None }
+    }
+
+    /// What is shown of this epoch: nothing, its row, or before the last one also the best.
+    pub fn of(&mut self, record: &EpochRecord, seconds: f64, last: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.header_shown {
+            self.header_shown = true;
+            if self.every > 1 {
+                lines.push(format!(
+                    "rows of every {} epoch, the best and the last; all are in {}",
+                    ordinal(self.every),
+                    self.file
+                ));
+            }
+            lines.push(header(record));
+        }
+        let row = row(record, seconds);
+        let shown = last || record.epoch.is_multiple_of(self.every);
+        let loss = record.validation.unwrap_or(record.train).loss;
+        if self.best.as_ref().is_none_or(|(best, ..)| loss < *best) {
+            self.best = Some((loss, row.clone(), shown));
+        }
+        if last && let Some((_, best, false)) = self.best.take() {
+            lines.push(best + "  best");
+        }
+        if shown {
+            lines.push(row);
+        }
+        lines
+    }
+}
+
+/// The next of 1, 2, 5, 10, 20, 50, …
+fn nice(least: u64) -> u64 {
+    let mut power = 1u64;
+    loop {
+        for step in [1, 2, 5] {
+            if power.saturating_mul(step) >= least {
+                return power.saturating_mul(step);
+            }
+        }
+        power = power.saturating_mul(10);
+    }
+}
+
+/// `2nd`, `5th`
+fn ordinal(number: u64) -> String {
+    format!("{number}{}", if number == 2 { "nd" } else { "th" })
+}
+
+fn header(record: &EpochRecord) -> String {
+    let mut line = format!("{:>5}  {:>10}", "epoch", "train loss");
+    if record.train.accuracy.is_some() {
+        line += &format!("  {:>9}", "accuracy");
+    }
+    if record.validation.is_some() {
+        line += &format!("  {:>10}", "validation");
+        if record.train.accuracy.is_some() {
+            line += &format!("  {:>9}", "accuracy");
+        }
+    }
+    line += &format!("  {:>10}", "test loss");
+    if record.train.accuracy.is_some() {
+        line += &format!("  {:>9}", "accuracy");
+    }
+    line + &format!("  {:>8}", "time")
+}
+
+fn row(record: &EpochRecord, seconds: f64) -> String {
+    let mut line = format!("{:>5}", record.epoch);
+    let shown_accuracy = record.train.accuracy.is_some();
+    let mut put = |score: Option<chainrule::metrics::Score>| {
+        line += &score.map_or(format!("  {:>10}", "-"), |s| format!("  {:>10}", loss_text(s.loss)));
+        if shown_accuracy {
+            let accuracy = score.and_then(|s| s.accuracy);
+            line += &accuracy.map_or(format!("  {:>9}", "-"), |a| format!("  {:>7.2} %", 100.0 * a));
+        }
+    };
+    put(Some(record.train));
+    if record.validation.is_some() {
+        put(record.validation);
+    }
+    put(record.test);
+    line + &format!("  {seconds:>6.2} s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chainrule::metrics::Score;
+
+    /// The epochs of the rows that a run with these losses shows.
+    fn shown(losses: &[f64]) -> (Vec<u64>, Vec<String>) {
+        let mut rows = Rows::new(losses.len() as u64, "run/history.csv".into(), 0);
+        let mut lines = Vec::new();
+        for (epoch, &loss) in losses.iter().enumerate() {
+            let train = Score { loss, accuracy: None };
+            let record = EpochRecord {
+                epoch: epoch as u64,
+                step: 0,
+                train,
+                last_batch_loss: loss,
+                evaluated_train: None,
+                validation: None,
+                test: None,
+                learning_rate: 0.1,
+            };
+            lines.extend(rows.of(&record, 1.0, epoch + 1 == losses.len()));
+        }
+        let epochs = lines.iter().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+        (epochs, lines)
+    }
+
+    #[test]
+    fn short_runs_show_every_epoch() {
+        let (epochs, lines) = shown(&[3.0, 1.0, 2.0, 2.5]);
+        assert_eq!(epochs, [0, 1, 2, 3]);
+        assert_eq!(lines.len(), 5);
+    }
+
+    #[test]
+    fn long_runs_show_some_and_the_best_and_the_last() {
+        let mut losses: Vec<f64> = (0..200).map(|epoch| 1.0 + f64::from(epoch)).collect();
+        losses[137] = 0.5;
+        let (epochs, lines) = shown(&losses);
+        let want: Vec<u64> = (0..10).map(|row| 20 * row).chain([137, 199]).collect();
+        assert_eq!(epochs, want);
+        assert_eq!(lines[0], "rows of every 20th epoch, the best and the last; all are in run/history.csv");
+        assert!(lines[12].ends_with("best"), "{}", lines[12]);
+        let falling: Vec<f64> = (0..1744).map(|epoch| -f64::from(epoch)).collect();
+        let epochs = shown(&falling).0;
+        assert_eq!((epochs.len(), epochs.last()), (10, Some(&1743)));
+    }
+}
