@@ -100,7 +100,9 @@ fn divided(columns: &[Column], width: usize) -> Vec<Vec<usize>> {
     let mut tables: Vec<Vec<usize>> = Vec::new();
     for at in keys.len()..columns.len() {
         match tables.last_mut() {
-            Some(last) if total(columns, &[&last[..], &[at]].concat(), |c| c.readable) <= width => last.push(at),
+            Some(last) if total(columns, &[&last[..], &[at]].concat(), |c| c.readable) <= width => {
+                last.push(at)
+            }
             _ => tables.push([&keys[..], &[at]].concat()),
         }
     }
@@ -227,7 +229,8 @@ mod tests {
     /// in the text as it is.
     #[test]
     fn no_word_is_broken_at_any_width() {
-        let words = ["5.4532e-12", "layers.0.weight", "±", "0.31", "日本語", "a", "1,863,690", "diagnosis", "–"];
+        let words =
+            ["5.4532e-12", "layers.0.weight", "±", "0.31", "日本語", "a", "1,863,690", "diagnosis", "–"];
         let mut state = 7u64;
         let mut next = |bound: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -249,7 +252,10 @@ mod tests {
                 let numbers = right.iter().flat_map(|&at| rows.iter().map(move |row| &row[at]));
                 let widest = numbers.clone().map(|cell| measure_text_width(cell)).max().unwrap_or(0);
                 for line in text.lines() {
-                    assert!(measure_text_width(line) <= width.max(widest.max(15) + 15 + GAP), "{width}: {line}");
+                    assert!(
+                        measure_text_width(line) <= width.max(widest.max(15) + 15 + GAP),
+                        "{width}: {line}"
+                    );
                     for word in line.split(' ').filter(|word| !word.is_empty() && !word.starts_with('─')) {
                         assert!(words.contains(&word), "{width}: '{word}' in\n{text}");
                     }

@@ -38,7 +38,8 @@ fn fits(place: &Place, line: &str, columns: usize) {
 /// A table of flowers with a long path and long names of columns and classes.
 fn place() -> Place {
     let place = Place::new();
-    let mut text = "a column with a very long name indeed,another_column_that_cannot_be_wrapped,species\n".to_string();
+    let mut text =
+        "a column with a very long name indeed,another_column_that_cannot_be_wrapped,species\n".to_string();
     for i in 0..60 {
         let name = ["Iris setosa of the northern meadows", "Iris_versicolor_from_the_swamp"][i % 2];
         text += &format!("{},{},{name}\n", i as f64 * 1234.567, 1.0 / (1.0 + i as f64));

@@ -57,7 +57,7 @@ pub fn text(found: &GradientCheck, with_plot: bool) -> String {
 
 fn groups(found: &GradientCheck) -> String {
     let row = |group: &GroupCheck| {
-        let number = |value: f64| format!("{value:.3e}");
+        let number = |value: f64| format!("{value:.2e}");
         let parameters = thousands(group.parameters as f64);
         vec![
             group.title(),

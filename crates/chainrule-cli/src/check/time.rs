@@ -281,7 +281,8 @@ fn text(document: &Document) -> String {
     };
     let header =
         ["network", "parameters P", "forward", "backprop.", "differences", "measured", "ratio", "ratio / P"];
-    let table = crate::table::table(&header, document.networks.iter().map(row).collect(), &[1, 2, 3, 4, 5, 6, 7]);
+    let table =
+        crate::table::table(&header, document.networks.iter().map(row).collect(), &[1, 2, 3, 4, 5, 6, 7]);
     let some = if document.networks.iter().any(|m| m.measured < m.parameters) {
         "Where not all differences were measured, their time is that of one times P.\n"
     } else {

@@ -84,15 +84,16 @@ impl Inside {
                         true => (l + 1).to_string(),
                         false => layer_name(self.network.spec(), l),
                     };
+                    let digits = |value: f64| significant(value, if brief { 3 } else { 4 });
                     let repeated = brief && time > 0;
                     rows.push(vec![
                         if brief && (kind, time) != (0, 0) { String::new() } else { layer },
                         if repeated { String::new() } else { (*name).to_string() },
                         self.when(moment),
-                        four(histogram.mean()),
-                        four(histogram.deviation()),
-                        four(histogram.min),
-                        four(histogram.max),
+                        digits(histogram.mean()),
+                        digits(histogram.deviation()),
+                        digits(histogram.min),
+                        digits(histogram.max),
                         of_slope(figures.flat),
                         of_slope(figures.dead),
                     ]);
@@ -231,11 +232,16 @@ fn described(histogram: &Histogram) -> Value {
 
 /// Four digits.
 fn four(value: f64) -> String {
+    significant(value, 4)
+}
+
+/// So many digits that count.
+fn significant(value: f64, digits: i32) -> String {
     let size = value.abs();
     if value == 0.0 || !value.is_finite() {
         "0".to_string().repeat(usize::from(value == 0.0))
     } else if (1e-3..1e5).contains(&size) {
-        format!("{value:.*}", (3.0 - size.log10().floor()).max(0.0) as usize)
+        format!("{value:.*}", (f64::from(digits - 1) - size.log10().floor()).max(0.0) as usize)
     } else {
         format!("{value:.2e}")
     }

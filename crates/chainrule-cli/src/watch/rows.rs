@@ -21,7 +21,12 @@ pub struct Rows {
 impl Rows {
     /// For a run of so many epochs, of which some are made, whose history is in `file`.
     pub fn new(epochs: u64, file: String, made: u64) -> Self {
-        Self { every: nice(epochs.saturating_sub(made).div_ceil(ROWS)), file, header_shown: false, best: None }
+        Self {
+            every: nice(epochs.saturating_sub(made).div_ceil(ROWS)),
+            file,
+            header_shown: false,
+            best: None,
+        }
     }
 
     /// What is shown of this epoch: nothing, its row, or before the last one also the best.
