@@ -297,11 +297,12 @@ fn text(document: &Document) -> String {
     let words = format!("{}{busy}", document.verdict);
     let paragraphs: Vec<String> =
         words.lines().map(|line| wrapped(line.split(' '), terminal::width()).join("\n")).collect();
-    format!(
-        "All derivatives by backpropagation, and by central differences: {} at once, f64, one thread\n{table}\n{some}{}",
-        terminal::count(document.samples, "sample"),
-        paragraphs.join("\n")
-    )
+    let title = format!(
+        "All derivatives by backpropagation, and by central differences: {} at once, f64, one thread",
+        terminal::count(document.samples, "sample")
+    );
+    let title = wrapped(title.split(' '), terminal::width()).join("\n");
+    format!("{title}\n{table}\n{some}{}", paragraphs.join("\n"))
 }
 
 /// A time in the unit that suits it.

@@ -1,4 +1,4 @@
-//! The rows of epochs that a run shows: some, spread evenly, and always the best and the last.
+//! The rows of epochs that a run shows: some, spread evenly, and always the best, by its validation loss, and the last.
 
 use chainrule::train::EpochRecord;
 
@@ -14,7 +14,7 @@ pub struct Rows {
     /// Where all of them are.
     file: String,
     header_shown: bool,
-    /// The loss of the best epoch so far, by validation or else by training, its row, and whether that was shown.
+    /// The validation loss of the best epoch so far, its row, and whether that was shown.
     best: Option<(f64, String, bool)>,
 }
 
@@ -35,19 +35,19 @@ impl Rows {
         if !self.header_shown {
             self.header_shown = true;
             if self.every > 1 {
-                lines.push(format!(
-                    "rows of every {} epoch, the best and the last; all are in {}",
-                    ordinal(self.every),
-                    self.file
-                ));
+                let which =
+                    if record.validation.is_some() { ", the best and the last" } else { " and the last" };
+                let every = ordinal(self.every);
+                lines.push(format!("rows of every {every} epoch{which}; all are in {}", self.file));
             }
             lines.push(header(record));
         }
         let row = row(record, seconds);
         let shown = last || record.epoch.is_multiple_of(self.every);
-        let loss = record.validation.unwrap_or(record.train).loss;
-        if self.best.as_ref().is_none_or(|(best, ..)| loss < *best) {
-            self.best = Some((loss, row.clone(), shown));
+        if let Some(validation) = record.validation
+            && self.best.as_ref().is_none_or(|(best, ..)| validation.loss < *best)
+        {
+            self.best = Some((validation.loss, row.clone(), shown));
         }
         if last && let Some((_, best, false)) = self.best.take() {
             lines.push(best + "  best");
@@ -119,7 +119,7 @@ mod tests {
     use chainrule::metrics::Score;
 
     /// The epochs of the rows that a run with these losses shows.
-    fn shown(losses: &[f64]) -> (Vec<u64>, Vec<String>) {
+    fn shown(losses: &[f64], validated: bool) -> (Vec<u64>, Vec<String>) {
         let mut rows = Rows::new(losses.len() as u64, "run/history.csv".into(), 0);
         let mut lines = Vec::new();
         for (epoch, &loss) in losses.iter().enumerate() {
@@ -130,7 +130,7 @@ mod tests {
                 train,
                 last_batch_loss: loss,
                 evaluated_train: None,
-                validation: None,
+                validation: validated.then_some(train),
                 test: None,
                 learning_rate: 0.1,
             };
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn short_runs_show_every_epoch() {
-        let (epochs, lines) = shown(&[3.0, 1.0, 2.0, 2.5]);
+        let (epochs, lines) = shown(&[3.0, 1.0, 2.0, 2.5], true);
         assert_eq!(epochs, [0, 1, 2, 3]);
         assert_eq!(lines.len(), 5);
     }
@@ -151,13 +151,16 @@ mod tests {
     fn long_runs_show_some_and_the_best_and_the_last() {
         let mut losses: Vec<f64> = (0..200).map(|epoch| 1.0 + f64::from(epoch)).collect();
         losses[137] = 0.5;
-        let (epochs, lines) = shown(&losses);
+        let (epochs, lines) = shown(&losses, true);
         let want: Vec<u64> = (0..10).map(|row| 20 * row).chain([137, 199]).collect();
         assert_eq!(epochs, want);
         assert_eq!(lines[0], "rows of every 20th epoch, the best and the last; all are in run/history.csv");
         assert!(lines[12].ends_with("best"), "{}", lines[12]);
+        let (epochs, lines) = shown(&losses, false);
+        assert_eq!((epochs.len(), epochs.last()), (11, Some(&199)));
+        assert_eq!(lines[0], "rows of every 20th epoch and the last; all are in run/history.csv");
         let falling: Vec<f64> = (0..1744).map(|epoch| -f64::from(epoch)).collect();
-        let epochs = shown(&falling).0;
+        let epochs = shown(&falling, true).0;
         assert_eq!((epochs.len(), epochs.last()), (10, Some(&1743)));
     }
 }
