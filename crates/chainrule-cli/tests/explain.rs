@@ -226,7 +226,7 @@ fn symbols_have_the_names_of_the_source() {
         "In matrix form, with columns",
         "[ z4 ]       =  [ w14  w24 ]  *  [ x2 ]    +  [ b2 ]",
         "In matrix form, with rows",
-        "[ z3  z4  z5 ]     [ x1  x2 ]     [ w13  w14  w15 ]     [ b1  b2  b3 ]",
+        "[ z3  z4  z5 ]  =  [ x1  x2 ]  *  [ w13  w14  w15 ]  +  [ b1  b2  b3 ]",
     ] {
         assert!(formats[0].contains(text), "{text} is not in\n{}", formats[0]);
     }

@@ -36,7 +36,7 @@ impl Rows {
             self.header_shown = true;
             if self.every > 1 {
                 let which =
-                    if record.validation.is_some() { ", the best and the last" } else { " and the last" };
+                    if record.validation.is_some() { ", the best (*) and the last" } else { " and the last" };
                 let every = ordinal(self.every);
                 lines.push(format!("rows of every {every} epoch{which}; all are in {}", self.file));
             }
@@ -50,13 +50,21 @@ impl Rows {
             self.best = Some((validation.loss, row.clone(), shown));
         }
         if last && let Some((_, best, false)) = self.best.take() {
-            lines.push(best + "  best");
+            lines.push(marked(best));
         }
         if shown {
             lines.push(row);
         }
         lines
     }
+}
+
+/// A row with a star behind its epoch.
+fn marked(row: String) -> String {
+    let epoch =
+        row.trim_start().find(' ').map_or(row.len(), |digits| row.len() - row.trim_start().len() + digits);
+    let (before, after) = row.split_at(epoch);
+    format!("{before}*{}", after.strip_prefix(' ').unwrap_or(after))
 }
 
 /// The next of 1, 2, 5, 10, 20, 50, …
@@ -80,19 +88,19 @@ fn ordinal(number: u64) -> String {
 fn header(record: &EpochRecord) -> String {
     let mut line = format!("{:>5}  {:>10}", "epoch", "train loss");
     if record.train.accuracy.is_some() {
-        line += &format!("  {:>9}", "accuracy");
+        line += &format!("  {:>8}", "accuracy");
     }
     if record.validation.is_some() {
         line += &format!("  {:>10}", "validation");
         if record.train.accuracy.is_some() {
-            line += &format!("  {:>9}", "accuracy");
+            line += &format!("  {:>8}", "accuracy");
         }
     }
     line += &format!("  {:>10}", "test loss");
     if record.train.accuracy.is_some() {
-        line += &format!("  {:>9}", "accuracy");
+        line += &format!("  {:>8}", "accuracy");
     }
-    line + &format!("  {:>8}", "time")
+    line + &format!("  {:>7}", "time")
 }
 
 fn row(record: &EpochRecord, seconds: f64) -> String {
@@ -102,7 +110,7 @@ fn row(record: &EpochRecord, seconds: f64) -> String {
         line += &score.map_or(format!("  {:>10}", "-"), |s| format!("  {:>10}", loss_text(s.loss)));
         if shown_accuracy {
             let accuracy = score.and_then(|s| s.accuracy);
-            line += &accuracy.map_or(format!("  {:>9}", "-"), |a| format!("  {:>7.2} %", 100.0 * a));
+            line += &accuracy.map_or(format!("  {:>8}", "-"), |a| format!("  {:>6.2} %", 100.0 * a));
         }
     };
     put(Some(record.train));
@@ -110,7 +118,7 @@ fn row(record: &EpochRecord, seconds: f64) -> String {
         put(record.validation);
     }
     put(record.test);
-    line + &format!("  {seconds:>6.2} s")
+    line + &format!("  {seconds:>5.2} s")
 }
 
 #[cfg(test)]
@@ -123,7 +131,7 @@ mod tests {
         let mut rows = Rows::new(losses.len() as u64, "run/history.csv".into(), 0);
         let mut lines = Vec::new();
         for (epoch, &loss) in losses.iter().enumerate() {
-            let train = Score { loss, accuracy: None };
+            let train = Score { loss, accuracy: Some(1.0) };
             let record = EpochRecord {
                 epoch: epoch as u64,
                 step: 0,
@@ -131,12 +139,15 @@ mod tests {
                 last_batch_loss: loss,
                 evaluated_train: None,
                 validation: validated.then_some(train),
-                test: None,
+                test: Some(train),
                 learning_rate: 0.1,
             };
             lines.extend(rows.of(&record, 1.0, epoch + 1 == losses.len()));
         }
-        let epochs = lines.iter().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect();
+        let epochs = lines
+            .iter()
+            .filter_map(|line| line.split_whitespace().next()?.trim_end_matches('*').parse().ok())
+            .collect();
         (epochs, lines)
     }
 
@@ -154,8 +165,12 @@ mod tests {
         let (epochs, lines) = shown(&losses, true);
         let want: Vec<u64> = (0..10).map(|row| 20 * row).chain([137, 199]).collect();
         assert_eq!(epochs, want);
-        assert_eq!(lines[0], "rows of every 20th epoch, the best and the last; all are in run/history.csv");
-        assert!(lines[12].ends_with("best"), "{}", lines[12]);
+        assert_eq!(
+            lines[0],
+            "rows of every 20th epoch, the best (*) and the last; all are in run/history.csv"
+        );
+        assert!(lines[12].starts_with("  137*   "), "{}", lines[12]);
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
         let (epochs, lines) = shown(&losses, false);
         assert_eq!((epochs.len(), epochs.last()), (11, Some(&199)));
         assert_eq!(lines[0], "rows of every 20th epoch and the last; all are in run/history.csv");
