@@ -28,7 +28,10 @@ pub fn title(subject: &Subject, samples: &[usize], left_out: &[usize], found: &G
             thousands(found.parameters as f64)
         );
     }
-    text
+    text.lines()
+        .map(|line| wrapped(line.split(' '), terminal::width()).join("\n"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Everything below the title.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::layer_name;
 use super::replay::Inside;
 use crate::table::table;
-use crate::terminal::{count, figure, shortened, wrapped};
+use crate::terminal::{count, figure, shortened, width, wrapped};
 
 /// Bins per octave in JSON.
 const PARTS: u32 = 8;
@@ -135,7 +135,8 @@ impl Inside {
         for (l, units) in &self.excited {
             let rows = units.iter().enumerate().map(|(at, unit)| vec![(at + 1).to_string(), samples(unit)]);
             let title = self.layer_title(*l);
-            text += &format!("\n{title}; the most exciting samples of each, with their activation\n");
+            let title = format!("{title}; the most exciting samples of each, with their activation");
+            text += &format!("\n{}\n", wrapped(title.split(' '), width()).join("\n"));
             text += &(table(&["unit", "samples"], rows.collect(), &[0]) + "\n");
         }
         text
