@@ -88,7 +88,7 @@ fn every_table_fits_80_columns_and_a_pipe() {
 #[test]
 fn tables_of_times_fit_80_columns() {
     let place = Place::new();
-    for line in ["check mazur --time", "train xor --epochs 20 --quiet --profile --run-dir run"] {
+    for line in ["check mazur --time", "train xor --epochs 20 --profile --run-dir run"] {
         for wide in shown(&place, line, 80).lines() {
             assert!(wide.chars().count() <= 80, "{line}: wider than 80:\n{wide}");
         }
