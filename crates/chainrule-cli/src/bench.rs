@@ -10,7 +10,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::setup;
-use crate::terminal::{table, thousands};
+use crate::table::table;
+use crate::terminal::thousands;
 use crate::watch::say;
 
 pub mod args;

@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::args::{DataArgs, DataCommand};
-use crate::terminal::{shape, table, thousands};
+use crate::table::table;
+use crate::terminal::{shape, thousands};
 use crate::watch::say;
 
 mod rows;

@@ -15,12 +15,16 @@ fn place(finding: &Finding, classes: &[String]) -> String {
     }
 }
 
-/// `share of units …: 0.98 before training (threshold 0.5)`
+/// `share of units …: 0.98 before training (alarm above 0.5)`
 fn measured(finding: &Finding) -> String {
     let when =
         if finding.step == 0 { "before training".into() } else { format!("after step {}", finding.step) };
     let (value, threshold) = (figure(finding.value), figure(finding.threshold));
-    format!("{}: {value} {when} (threshold {threshold})", finding.quantity)
+    if finding.threshold == 0.0 {
+        return format!("{}: {value} {when} (a healthy run has none)", finding.quantity); // a count
+    }
+    let side = if finding.value >= finding.threshold { "above" } else { "below" };
+    format!("{}: {value} {when} (alarm {side} {threshold})", finding.quantity)
 }
 
 /// A finding with all that was measured, in a line.

@@ -15,7 +15,8 @@ use serde::Serialize;
 use crate::args::EvalArgs;
 use crate::finish::{Measured, measure};
 use crate::run_folder::model_file;
-use crate::terminal::{count, figure, pairs, shortened, table, unbroken, width};
+use crate::table::{table, unbroken};
+use crate::terminal::{count, figure, pairs, shortened, width};
 use crate::watch::say;
 
 /// Above this many classes the matrix gives way to the pairs confused most.

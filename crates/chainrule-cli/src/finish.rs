@@ -320,7 +320,11 @@ pub fn conventions(network: &Network, config: &TrainConfig) -> Vec<(String, Stri
             "reported loss",
             "without penalties; the running figures of an epoch are those before each update".into(),
         ),
-        row("weights", "W is (units, inputs): z = W a + b; layers count from 0 in files".into()),
+        row(
+            "weights",
+            "W is (units, inputs): z = W a + b; layers count from 1, in the file from 0 (layers.0.weight)"
+                .into(),
+        ),
         row("biases", "not penalised".into()),
     ];
     let regularize = &config.regularize;

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use crate::report::bias_text;
 use crate::run_folder::model_file;
-use crate::terminal::{count, list, pairs, shape, table, thousands, width};
+use crate::table::table;
+use crate::terminal::{count, list, pairs, shape, thousands, width};
 use crate::watch::say;
 use args::InspectArgs;
 use replay::Inside;
@@ -184,7 +185,7 @@ impl Subject {
         put("network", format!("{} ({parameters} parameters, {})", spec.sizes(), self.dtype_name()));
         put("input", format!("{} numbers{}", shape(&spec.input_shape), flattened(&spec.input_shape)));
         put("reading", preprocessing::words(&info.preprocessing));
-        put("weights", "(units, inputs); layers count from 0".into());
+        put("weights", "(units, inputs); layers count from 1, in the file from 0 (layers.0.weight)".into());
         put("loss", format!("{}: {}", spec.loss, spec.loss.reduction()));
         put("answers", self.answers());
         rows
@@ -229,7 +230,7 @@ impl Subject {
             let dropout =
                 if layer.dropout > 0.0 { format!(", dropout {}", layer.dropout) } else { String::new() };
             rows.push(vec![
-                format!("{l} {}", layer_name(spec, l)),
+                format!("{} {}", l + 1, if l + 1 == spec.layers.len() { "output" } else { "hidden" }),
                 units.to_string(),
                 format!("{}{dropout}", layer.activation),
                 format!("({units}, {inputs}){fixed}"),

@@ -27,6 +27,7 @@ mod train;
 
 // How the terminal shows it.
 mod bars;
+mod table;
 mod terminal;
 
 // What a run writes and shows.

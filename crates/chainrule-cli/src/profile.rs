@@ -10,7 +10,8 @@ use chainrule::train::Trainer;
 use chainrule_report::TextTable;
 use serde::Serialize;
 
-use crate::terminal::table;
+use crate::table::table;
+use crate::terminal::{width, wrapped};
 
 /// The lap of [`Trainer::run`], which the trainer divides further.
 pub const RUN: &str = "the run";
@@ -109,7 +110,8 @@ impl Profile {
     pub fn text(&self) -> String {
         let TextTable { header, rows, .. } = self.table();
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        format!("{}\n{}", table(&header, rows, &[2, 3, 4, 5]), self.note)
+        let note = wrapped(self.note.split(' '), width()).join("\n");
+        format!("{}\n{note}", table(&header, rows, &[2, 3, 4, 5]))
     }
 
     /// For the page of the run.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::Usage;
 use crate::args::RecipesArgs;
-use crate::terminal::table;
+use crate::table::table;
 use crate::watch::say;
 
 /// A recipe in the list of `--json`.

@@ -1,52 +1,23 @@
-//! Tables and text as a terminal shows them.
+//! Text as a terminal shows it.
 
 use std::io::IsTerminal;
 
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use console::{Term, measure_text_width};
 
 /// Columns assumed where the width is not known: a pipe or a file.
 const USUAL_WIDTH: usize = 100;
 
-/// Width of the terminal that shows stdout, or of a usual page.
+/// Width of the terminal that shows stdout; elsewhere what `COLUMNS` says, or a usual page.
 pub fn width() -> usize {
-    Table::new().width().map_or(USUAL_WIDTH, usize::from).max(20)
+    let terminal = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    let asked = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.or_else(asked).unwrap_or(USUAL_WIDTH).max(20)
 }
 
 /// Whether stdout shows colours: a terminal, and nobody asked for none.
 pub fn has_colour() -> bool {
     let stdout = std::io::stdout();
     stdout.is_terminal() && anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never
-}
-
-/// A table without frames, no wider than the terminal; a pipe gets whole lines.
-///
-/// `right` numbers the columns that hold numbers.
-pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
-    lay_out(header, rows, right, std::io::stdout().is_terminal())
-}
-
-/// A table with whole lines, however wide.
-pub fn unbroken(header: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
-    lay_out(header, rows, right, false)
-}
-
-fn lay_out(header: &[&str], rows: Vec<Vec<String>>, right: &[usize], fit: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    if fit {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    table.set_header(header);
-    for row in rows {
-        table.add_row(row.iter().map(|cell| one_line(cell)));
-    }
-    for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if right.contains(&at) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table.trim_fmt()
 }
 
 /// Rows of `name  value`, the values below each other, wrapped at `width` columns.
@@ -69,7 +40,7 @@ pub fn wrapped<S: AsRef<str>>(words: impl IntoIterator<Item = S>, width: usize) 
     let mut lines: Vec<String> = Vec::new();
     let mut used = 0;
     for word in words {
-        let (word, length) = (word.as_ref(), word.as_ref().chars().count());
+        let (word, length) = (word.as_ref(), measure_text_width(word.as_ref()));
         match lines.last_mut().filter(|_| used + 1 + length <= width) {
             Some(line) => {
                 line.push(' ');

@@ -1,7 +1,5 @@
 //! What watches a training run: the progress bar, a line per epoch, history, checkpoints, Ctrl-C.
 
-mod lines;
-
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -21,12 +19,14 @@ use crate::profile::Laps;
 use crate::run_folder::RunFolder;
 use crate::tensorboard::Board;
 use crate::terminal::thousands;
-pub use lines::loss_text;
-use lines::{epoch_header, epoch_line};
+use rows::Rows;
+pub use rows::loss_text;
+
+mod rows;
 
 /// Time between checkpoints unless steps are counted.
 const CHECKPOINT_AFTER: Duration = Duration::from_secs(5);
-/// Time between epoch lines on a terminal, and between looks of the bar.
+/// Time between looks of the bar.
 const SHOW_AFTER: Duration = Duration::from_millis(100);
 /// Time between looks at the clock, the bar and the flag of Ctrl-C, about.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
@@ -44,10 +44,7 @@ pub struct Watch<T> {
     started: Instant,
     bar: Option<ProgressBar>,
     quiet: bool,
-    /// Whether there is a test set.
-    test: bool,
-    header_shown: bool,
-    shown: Option<Instant>,
+    rows: Rows,
     drawn: Option<Instant>,
     stop: Arc<AtomicBool>,
     looks: Looks,
@@ -124,14 +121,17 @@ impl<T: Real> Watch<T> {
         let history = File::options().append(true).open(&path);
         let history = history.with_context(|| format!("cannot write {}", path.display()))?;
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new(0);
-            let template = "{wide_bar:.cyan/dim} {msg}  {eta} left";
+            let bar = ProgressBar::new(trainer.total_steps());
+            let template = "{wide_bar:.cyan/dim} {percent:>3} %  {msg}";
             bar.set_style(
                 ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
             );
             bar
         });
         let saved = Instant::now();
+        let epochs = epochs(trainer);
+        let rows =
+            Rows::new(epochs, path.display().to_string(), past.history.len() as u64, trainer.has_test());
         Ok(Self {
             folder,
             history,
@@ -141,9 +141,7 @@ impl<T: Real> Watch<T> {
             started: Instant::now(),
             bar,
             quiet,
-            test: trainer.has_test(),
-            header_shown: false,
-            shown: None,
+            rows,
             drawn: None,
             stop,
             looks: Looks::new(past.step),
@@ -245,41 +243,39 @@ impl<T: Real> Watch<T> {
         }
     }
 
-    fn show_bar(&mut self, trainer: &Trainer<T>) {
+    fn show_bar(&mut self, trainer: &Trainer<T>, now: Instant) {
         let Some(bar) = &self.bar else { return };
         let progress = trainer.progress();
-        let (step, total) = (progress.step, trainer.total_steps());
-        bar.set_length(total);
-        bar.set_position(step);
+        let (made, total) = (progress.step - self.first_step, trainer.total_steps());
         let running = trainer.running();
         let per_step = trainer.config().batch_size.of(trainer.samples()) as f64;
-        let rate = (step - self.first_step) as f64 * per_step / self.started.elapsed().as_secs_f64();
-        let mut message = format!("epoch {}  {} samples/s", progress.epoch, thousands(rate));
+        let seconds = (now - self.started).as_secs_f64();
+        let mut message =
+            format!("epoch {}  {} samples/s", progress.epoch, thousands(made as f64 * per_step / seconds));
         if running.loss.is_finite() {
             message += &format!("  loss {:.4}", running.loss);
         }
         if let Some(accuracy) = running.accuracy {
             message += &format!("  accuracy {:.2} %", 100.0 * accuracy);
         }
+        if let Some(left) = left(made, total.saturating_sub(progress.step), seconds) {
+            message += &format!("  {left} left");
+        }
+        bar.update(|state| state.set_pos(progress.step));
         bar.set_message(message);
+        self.drawn = Some(now);
     }
 
     fn show_epoch(&mut self, record: &EpochRecord, seconds: f64, last: bool) {
-        let recent = self.shown.is_some_and(|shown| shown.elapsed() < SHOW_AFTER);
-        if self.quiet || (self.bar.is_some() && recent && !last) {
+        if self.quiet {
             return;
         }
-        let mut line = String::new();
-        if !self.header_shown {
-            line = epoch_header(record, self.test) + "\n";
-            self.header_shown = true;
+        for line in self.rows.of(record, seconds, last) {
+            match &self.bar {
+                Some(bar) => bar.println(line),
+                None => say(&line),
+            }
         }
-        line += &epoch_line(record, seconds, self.test);
-        match &self.bar {
-            Some(bar) => bar.println(line),
-            None => say(&line),
-        }
-        self.shown = Some(Instant::now());
     }
 }
 
@@ -312,8 +308,7 @@ impl<T: Real> Observer<T> for Watch<T> {
         let now = Instant::now();
         self.looks.look(now, step);
         if self.bar.is_some() && self.drawn.is_none_or(|drawn| now - drawn >= SHOW_AFTER) {
-            self.show_bar(trainer);
-            self.drawn = Some(now);
+            self.show_bar(trainer, now);
             self.lap("showing progress");
         }
         if exact || (self.checkpoint_every.is_none() && now - self.saved >= CHECKPOINT_AFTER) {
@@ -337,6 +332,10 @@ impl<T: Real> Observer<T> for Watch<T> {
         if self.board.is_some() {
             self.lap("writing event files");
         }
+        let now = Instant::now();
+        if self.bar.is_some() && self.drawn.is_none_or(|drawn| now - drawn >= SHOW_AFTER) {
+            self.show_bar(trainer, now);
+        }
         self.show_epoch(record, seconds, trainer.progress().ending.is_some());
         self.lap("showing progress");
         let measured = self.diagnostics.record().measurements.len();
@@ -347,9 +346,39 @@ impl<T: Real> Observer<T> for Watch<T> {
     }
 }
 
+/// Epochs that a run has if nothing stops it early; the last may be cut short by a number of steps.
+fn epochs<T: Real>(trainer: &Trainer<T>) -> u64 {
+    trainer.total_steps().div_ceil(trainer.config().steps_per_epoch(trainer.samples()).max(1))
+}
+
+/// The first steps are no measure of the others: before so many seconds and this part of the steps nothing is said of
+/// the time left.
+const KNOWN_AFTER: f64 = 0.5;
+const KNOWN_PART: u64 = 200;
+
+/// Time left for `rest` steps where `made` took so many seconds.
+fn left(made: u64, rest: u64, seconds: f64) -> Option<String> {
+    let known = seconds >= KNOWN_AFTER && made.saturating_mul(KNOWN_PART) >= rest;
+    let left = seconds / made.max(1) as f64 * rest as f64;
+    known.then(|| match left.ceil() as u64 {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s.div_ceil(60)),
+        s => format!("{} h", s.div_ceil(3600)),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_is_told_once_it_is_known() {
+        assert_eq!(left(1, 99, 0.1), None);
+        assert_eq!(left(1, 9999, 3.0), None);
+        assert_eq!(left(25, 75, 1.0).as_deref(), Some("3 s"));
+        assert_eq!(left(10, 990, 10.0).as_deref(), Some("17 min"));
+        assert_eq!(left(10, 0, 10.0).as_deref(), Some("0 s"));
+    }
 
     #[test]
     fn looks_come_every_20_milliseconds_whatever_a_step_takes() {

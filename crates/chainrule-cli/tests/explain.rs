@@ -283,7 +283,7 @@ fn symbols_have_the_names_of_the_source() {
         "In matrix form, with columns",
         "[ z4 ]       =  [ w14  w24 ]  *  [ x2 ]    +  [ b2 ]",
         "In matrix form, with rows",
-        "[ z3  z4  z5 ]     [ x1  x2 ]     [ w13  w14  w15 ]     [ b1  b2  b3 ]",
+        "[ z3  z4  z5 ]  =  [ x1  x2 ]  *  [ w13  w14  w15 ]  +  [ b1  b2  b3 ]",
     ] {
         assert!(formats[0].contains(text), "{text} is not in\n{}", formats[0]);
     }
@@ -446,4 +446,25 @@ fn what_cannot_be_explained_is_refused() {
     place.refuses("explain --run nowhere", 1, &["nowhere", "run folder"]);
     place.refuses("explain mazur --run nowhere", 2, &["--run"]);
     place.refuses("explain mazur --symbolic --step 4", 2, &["--symbolic", "--step"]);
+}
+
+/// A network too large to be written out has all four equations, each above what follows from it.
+#[test]
+fn large_networks_show_all_four_equations() {
+    let place = Place::new();
+    let out = place.done("explain digits --hidden 12").out;
+    let at = |part: &str| out.find(part).unwrap_or_else(|| panic!("{part} is missing:\n{out}"));
+    let order = ["BP1", "delta(2) ", "BP2", "delta(1) ", "BP3"].map(at);
+    assert!(order.is_sorted(), "{order:?}:\n{out}");
+    let single = place.done("explain digits --hidden none").out;
+    assert!(single.contains("BP1") && !single.contains("BP2"), "{single}");
+}
+
+/// The drawing of the network is as wide as the page: it has no least width of its own.
+#[test]
+fn the_network_scales_with_the_page() {
+    let page = Place::new().done("explain mazur --format html").out;
+    let style = page.split(".network {").nth(1).unwrap().split('}').next().unwrap();
+    assert!(style.contains("width: 100%") && !style.contains("min-width"), "{style}");
+    assert!(page.contains("viewBox=\"0 0 "));
 }

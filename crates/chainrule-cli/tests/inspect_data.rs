@@ -76,7 +76,7 @@ fn weights_are_shown_unit_by_unit() {
     place.done("train mazur steps=1 --run-dir run --quiet");
     let text = place.done("inspect run --weights").out;
     for part in [
-        "layer 0, hidden 1: 2 sigmoid units, 2 inputs",
+        "layer 1, hidden 1: 2 sigmoid units, 2 inputs",
         "0.35891647",
         "0.56137012",
         "0.35  (shared by the layer)",

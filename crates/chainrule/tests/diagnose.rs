@@ -67,6 +67,39 @@ fn every_fault_is_found_where_it_lies() {
     assert!(small.value < 1e-4);
 }
 
+/// Equal weights with different biases: rows grow to different sizes, but all point one way.
+#[test]
+fn units_of_equal_weights_are_found_whatever_their_biases() {
+    for init in ["zeros", "ones", "constant(0.1)"] {
+        let recipe = format!(
+            "hidden = [6, 5]\nactivation = \"sigmoid\"\ninit = \"{init}\"\nbias_init = \"normal(1)\"\noptimizer = \"sgd\"\n\
+             learning_rate = 0.05\nepochs = 3"
+        );
+        let twins = finding(&recipe, Rule::IdenticalUnits);
+        assert!(twins.value <= twins.threshold, "{twins:?}");
+        let (findings, _) = found_in(&recipe, &blobs(300, 8, 4, 1), None);
+        let layers: Vec<Place> =
+            findings.iter().filter(|f| f.rule == Rule::IdenticalUnits).map(|f| f.place).collect();
+        assert_eq!(layers, [Place::Layer(0), Place::Layer(1)], "{init}: {findings:#?}");
+    }
+    // Random rows of one sign are no twins.
+    let (findings, _) =
+        found_in("hidden = [6]\ninit = \"uniform(0, 1)\"\nepochs = 3", &blobs(300, 8, 4, 1), None);
+    assert!(!findings.iter().any(|f| f.rule == Rule::IdenticalUnits), "{findings:#?}");
+}
+
+/// A network that has made two steps may not know all classes yet.
+#[test]
+fn a_class_may_be_missing_at_first() {
+    let never = |recipe: &str| {
+        let (findings, record) = found_in(recipe, &blobs(300, 8, 4, 1), None);
+        assert_eq!(record.last().unwrap().answers[2], 0, "{recipe}");
+        findings.iter().any(|finding| finding.rule == Rule::ClassNeverPredicted)
+    };
+    assert!(!never("class_weight = [1, 1, 0, 1]\nlearning_rate = 0.05\nbatch_size = \"full\"\nepochs = 60"));
+    assert!(never("class_weight = [1, 1, 0, 1]\nlearning_rate = 0.05\nbatch_size = \"full\"\nepochs = 300"));
+}
+
 #[test]
 fn unscaled_inputs_explode() {
     let data = blobs(300, 8, 4, 1);

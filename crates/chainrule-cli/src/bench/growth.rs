@@ -18,7 +18,8 @@ use super::inference::uniform;
 use super::machine::{Machine, Peak};
 use super::training::{Stopwatch, operations};
 use super::{Setting, median};
-use crate::terminal::{figure, table, thousands};
+use crate::table::table;
+use crate::terminal::{figure, thousands};
 
 /// What grows, in a network that else stays the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

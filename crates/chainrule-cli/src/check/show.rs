@@ -5,10 +5,8 @@ use owo_colors::OwoColorize;
 
 use super::plot;
 use super::subject::Subject;
+use crate::table::{painted, table};
 use crate::terminal::{self, thousands, wrapped};
-
-/// Columns of running text.
-const WIDTH: usize = 100;
 
 /// The network, the samples, and how many parameters.
 pub fn title(subject: &Subject, samples: &[usize], left_out: &[usize], found: &GradientCheck) -> String {
@@ -29,7 +27,10 @@ pub fn title(subject: &Subject, samples: &[usize], left_out: &[usize], found: &G
             thousands(found.parameters as f64)
         );
     }
-    text
+    text.lines()
+        .map(|line| wrapped(line.split(' '), terminal::width()).join("\n"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Everything below the title.
@@ -42,13 +43,13 @@ pub fn text(found: &GradientCheck, with_plot: bool) -> String {
     if !open.is_empty() {
         text.push('\n');
         let rows: Vec<(String, String)> =
-            open.iter().map(|group| (group.name.clone(), group.verdict.clone())).collect();
-        text += &terminal::pairs(&rows, WIDTH);
+            open.iter().map(|group| (group.title(), group.verdict.clone())).collect();
+        text += &terminal::pairs(&rows, terminal::width());
     }
     if with_plot || !found.passed {
         text += &format!("\n{}", plot::text(&found.sweep, found.h));
     }
-    let verdict = wrapped(found.verdict.split(' '), WIDTH).join("\n");
+    let verdict = wrapped(found.verdict.split(' '), terminal::width()).join("\n");
     let verdict = if found.passed { verdict } else { verdict.red().to_string() };
     text + &format!(
         "\nloss {:.6}; h = {:e}, relative error of a group at most {:e}\n{verdict}",
@@ -58,10 +59,10 @@ pub fn text(found: &GradientCheck, with_plot: bool) -> String {
 
 fn groups(found: &GradientCheck) -> String {
     let row = |group: &GroupCheck| {
-        let number = |value: f64| format!("{value:.3e}");
+        let number = |value: f64| format!("{value:.2e}");
         let parameters = thousands(group.parameters as f64);
         vec![
-            group.name.clone(),
+            group.title(),
             match group.checked {
                 checked if checked < group.parameters => {
                     format!("{} of {parameters}", thousands(checked as f64))
@@ -77,18 +78,11 @@ fn groups(found: &GradientCheck) -> String {
         ]
     };
     let rows = found.groups.iter().map(row).collect();
-    let names =
-        ["group", "parameters", "relative error", "max", "mean |difference|", "max", "worst", "verdict"];
-    let table = terminal::table(&names, rows, &[1, 2, 3, 4, 5]);
-    let mut text = String::new();
-    // Two lines of header, then a line for each group.
-    for (at, line) in table.lines().enumerate() {
-        let failed = at.checked_sub(2).and_then(|at| found.groups.get(at)).is_some_and(|group| !group.passed);
-        let line = line.trim_end();
-        text += &if failed { line.red().to_string() } else { line.to_string() };
-        text.push('\n');
-    }
-    text
+    let names = ["group", "size", "relative error", "max", "mean |diff.|", "max", "worst", "verdict"];
+    let paint = |row: usize, _: usize, text: &str| {
+        if found.groups[row].passed { text.to_string() } else { text.red().to_string() }
+    };
+    painted(&names, rows, &[1, 2, 3, 4, 5], &paint) + "\n"
 }
 
 fn worst(groups: &[&GroupCheck]) -> String {
@@ -96,7 +90,6 @@ fn worst(groups: &[&GroupCheck]) -> String {
     let rows = groups.iter().filter(|group| !group.passed).flat_map(|group| {
         group.worst.iter().map(|parameter| {
             vec![
-                group.name.clone(),
                 parameter.name.clone(),
                 terminal::figure(parameter.value),
                 number(parameter.backpropagated),
@@ -106,9 +99,6 @@ fn worst(groups: &[&GroupCheck]) -> String {
             ]
         })
     });
-    let names = ["group", "parameter", "value", "backpropagated", "differences", "|difference|", "relative"];
-    terminal::table(&names, rows.collect(), &[2, 3, 4, 5, 6])
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    let names = ["parameter", "value", "backpropagated", "differences", "|diff.|", "relative"];
+    table(&names, rows.collect(), &[1, 2, 3, 4, 5]) + "\n"
 }

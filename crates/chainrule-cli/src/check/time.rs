@@ -23,8 +23,15 @@ const HIDDEN: [&[usize]; 5] = [&[30], &[100], &[300, 100], &[512, 512], &[1024, 
 /// All derivatives are measured if that takes at most so many seconds, else as many as take [`SOME`].
 const ALL: f64 = 1.5;
 const SOME: f64 = 0.3;
-/// Of a measurement the median of so many repetitions counts.
-const REPETITIONS: usize = 5;
+/// Of a measurement the median of so many repetitions counts; while they differ, as many are added, a few times.
+const REPETITIONS: usize = 7;
+const ROUNDS: usize = 5;
+/// They differ if the middle half of them spreads over more than this part of the median.
+const STEADY: f64 = 0.1;
+/// And if it does at the end over more than this, or two measurements of the same work disagree by more than the other,
+/// the machine was busy.
+const BUSY: f64 = 0.3;
+const APART: f64 = 0.4;
 /// Each of them at least so long, in seconds.
 const SHORTEST: f64 = 2e-3;
 
@@ -48,6 +55,8 @@ struct Measured {
     /// differences / backpropagation
     ratio: f64,
     ratio_per_parameter: f64,
+    /// The middle half of the repetitions of a time spreads over this part of their median: the largest of the three.
+    spread: f64,
 }
 
 /// How times grow with the number of parameters P, over the list: as P to these powers.
@@ -66,6 +75,8 @@ struct Document {
     threads: usize,
     networks: Vec<Measured>,
     growth: Growth,
+    /// Other programs took so much of the machine that the times are not to be trusted.
+    busy: bool,
     verdict: String,
 }
 
@@ -87,7 +98,9 @@ pub fn run(subject: &Subject, count: usize, json: bool) -> Result<()> {
     }
     let growth = Growth::of(&networks[1..]);
     let verdict = verdict(&networks[1..], &growth);
-    let document = Document { samples: samples.len(), dtype: "f64", threads: 1, networks, growth, verdict };
+    let busy = was_busy(&networks);
+    let (samples, dtype) = (samples.len(), "f64");
+    let document = Document { samples, dtype, threads: 1, networks, growth, busy, verdict };
     if json {
         anstream::println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
@@ -127,36 +140,71 @@ fn measure(net: &Network, params: &[f64], batch: &Batch<f64>) -> Measured {
     };
     let one = seconds(|| {
         black_box(derivative(indices[indices.len() / 2]));
-    });
+    })
+    .median;
     let affordable = if one * indices.len() as f64 <= ALL { indices.len() } else { (SOME / one) as usize };
     let step = indices.len().div_ceil(affordable.clamp(10.min(indices.len()), indices.len()));
     let chosen: Vec<usize> = indices.iter().copied().step_by(step).collect();
-    let start = Instant::now();
-    let found: Vec<f64> = chosen.iter().map(|&index| derivative(index)).collect();
-    let differences = start.elapsed().as_secs_f64() / chosen.len() as f64 * indices.len() as f64;
+    // In parts, so that what interrupts one of them does not count.
+    let part = ((SHORTEST / one) as usize).clamp(1, chosen.len().div_ceil(REPETITIONS));
+    let (mut found, mut each) = (Vec::with_capacity(chosen.len()), Vec::new());
+    for part in chosen.chunks(part) {
+        let start = Instant::now();
+        found.extend(part.iter().map(|&index| derivative(index)));
+        each.push(start.elapsed().as_secs_f64() / part.len() as f64);
+    }
+    let each = if chosen.len() < REPETITIONS { Time { median: one, spread: 0.0 } } else { Time::of(each) };
+    let differences = each.median * indices.len() as f64;
     // Without penalties, as the losses above.
     let none = Regularize::default();
     let (exact, _) = Problem { net, params, batch, regularize: &none, samples: batch.len() }.gradient();
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
     let apart = norm(&mut found.iter().zip(&chosen).map(|(v, &index)| v - exact[index]));
     let size = norm(&mut found.iter().copied()) + norm(&mut chosen.iter().map(|&index| exact[index]));
-    let ratio = differences / backpropagation;
+    let ratio = differences / backpropagation.median;
     Measured {
         network: net.spec().sizes(),
         asked_for: false,
         parameters: indices.len(),
-        forward,
-        backpropagation,
+        forward: forward.median,
+        backpropagation: backpropagation.median,
         differences,
         measured: chosen.len(),
         relative_error: if apart == 0.0 { 0.0 } else { apart / size },
         ratio,
         ratio_per_parameter: ratio / indices.len() as f64,
+        spread: forward.spread.max(backpropagation.spread).max(each.spread),
     }
 }
 
-/// The median time of a call, of so many at once as take a while.
-fn seconds(mut call: impl FnMut()) -> f64 {
+/// Whether repetitions spread far, or a derivative by differences does not take about as long as its two forward passes.
+/// Of the smallest networks the losses take as long, so that only those of the list are compared.
+fn was_busy(networks: &[Measured]) -> bool {
+    let consistent = |m: &Measured| {
+        let passes = m.differences / (2.0 * m.parameters as f64 * m.forward);
+        m.asked_for || (1.0 - APART..=1.0 + APART).contains(&passes)
+    };
+    networks.iter().any(|m| m.spread > BUSY || !consistent(m))
+}
+
+/// Repetitions of a measurement, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Time {
+    median: f64,
+    /// The middle half of them spreads over this part of the median.
+    spread: f64,
+}
+
+impl Time {
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let (n, median) = (times.len(), median(&times));
+        Self { median, spread: (times[(3 * n / 4).min(n - 1)] - times[n / 4]) / median }
+    }
+}
+
+/// The time of a call, of so many at once as take a while, repeated until it is steady.
+fn seconds(mut call: impl FnMut()) -> Time {
     let mut of = |calls: u32| {
         let start = Instant::now();
         (0..calls).for_each(|_| call());
@@ -166,9 +214,14 @@ fn seconds(mut call: impl FnMut()) -> f64 {
     while of(calls) < SHORTEST && calls < 1 << 20 {
         calls *= 2;
     }
-    let mut times: Vec<f64> = (0..REPETITIONS).map(|_| of(calls) / f64::from(calls)).collect();
-    times.sort_by(f64::total_cmp);
-    median(&times)
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        times.extend((0..REPETITIONS).map(|_| of(calls) / f64::from(calls)));
+        if Time::of(times.clone()).spread <= STEADY {
+            break;
+        }
+    }
+    Time::of(times)
 }
 
 impl Growth {
@@ -228,18 +281,28 @@ fn text(document: &Document) -> String {
     };
     let header =
         ["network", "parameters P", "forward", "backprop.", "differences", "measured", "ratio", "ratio / P"];
-    let table = terminal::table(&header, document.networks.iter().map(row).collect(), &[1, 2, 3, 4, 5, 6, 7]);
-    let lines: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let table =
+        crate::table::table(&header, document.networks.iter().map(row).collect(), &[1, 2, 3, 4, 5, 6, 7]);
     let some = if document.networks.iter().any(|m| m.measured < m.parameters) {
         "Where not all differences were measured, their time is that of one times P.\n"
     } else {
         ""
     };
-    format!(
-        "All derivatives by backpropagation, and by central differences: {} at once, f64, one thread\n{lines}{some}{}",
-        terminal::count(document.samples, "sample"),
-        wrapped(document.verdict.split(' '), 100).join("\n")
-    )
+    let busy = if document.busy {
+        "\nThe machine was busy: times of the same work differ, and what follows from them is not to be trusted. Try again \
+         when nothing else runs."
+    } else {
+        ""
+    };
+    let words = format!("{}{busy}", document.verdict);
+    let paragraphs: Vec<String> =
+        words.lines().map(|line| wrapped(line.split(' '), terminal::width()).join("\n")).collect();
+    let title = format!(
+        "All derivatives by backpropagation, and by central differences: {} at once, f64, one thread",
+        terminal::count(document.samples, "sample")
+    );
+    let title = wrapped(title.split(' '), terminal::width()).join("\n");
+    format!("{title}\n{table}\n{some}{}", paragraphs.join("\n"))
 }
 
 /// A time in the unit that suits it.
@@ -249,5 +312,42 @@ fn duration(seconds: f64) -> String {
         s if s < 1.0 => format!("{} ms", figure((s * 1e5).round() / 100.0)),
         s if s < 7200.0 => format!("{} s", figure((s * 100.0).round() / 100.0)),
         s => format!("{} h", figure((s / 36.0).round() / 100.0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(forward: f64, differences: f64, spread: f64) -> Measured {
+        Measured {
+            network: "784-30-10".into(),
+            asked_for: false,
+            parameters: 1000,
+            forward,
+            backpropagation: 2.0 * forward,
+            differences,
+            measured: 1000,
+            relative_error: 1e-9,
+            ratio: differences / (2.0 * forward),
+            ratio_per_parameter: differences / (2000.0 * forward),
+            spread,
+        }
+    }
+
+    #[test]
+    fn a_busy_machine_is_noticed() {
+        assert!(!was_busy(&[measured(1e-6, 2e-3, 0.05), measured(1e-6, 2.4e-3, 0.2)]));
+        // Differences seven times as slow as their forward passes cannot be.
+        assert!(was_busy(&[measured(1e-6, 2e-3, 0.05), measured(1e-6, 14e-3, 0.05)]));
+        assert!(was_busy(&[measured(1e-6, 2e-3, 0.8)]));
+        assert!(was_busy(&[measured(1e-6, f64::NAN, 0.0)]));
+    }
+
+    #[test]
+    fn what_interrupts_a_repetition_does_not_count() {
+        let steady = Time::of(vec![1.0, 9.0, 1.0, 1.02, 1.0, 1.01, 1.0, 1.0]);
+        assert!(steady.median == 1.0 && steady.spread <= 0.05, "{steady:?}");
+        assert!(Time::of(vec![1.0, 2.0, 3.0, 4.0]).spread > BUSY);
     }
 }

@@ -12,7 +12,7 @@ const LAYERS: usize = 4;
 /// How the table is read.
 pub const NOTES: [&str; 3] = [
     "Measured on at most 256 training samples, before training and at its end; medians over the runs of a combination. Layers count \
-     from 0, the last is the output.",
+     from 1, the last is the output.",
     "A layer learns by its gradient, and every gradient on its way back is multiplied by f'(z): where the mean of |f'(z)| is next to 0 \
      (a sigmoid has at most 0.25), little arrives. Units with the same weights and the same gradient stay the same unit.",
     "The step is the change of W in one update over W itself, in norms: about 0.001 is usual.",
@@ -51,7 +51,7 @@ pub fn table(table: &Table) -> TextTable {
             let units = row.runs[0].record.last().map_or(0, |m| m.layers[l].units);
             rows.push(vec![
                 row.label.clone(),
-                l.to_string(),
+                (l + 1).to_string(),
                 number(before(|layer| layer.mean_slope)),
                 number(after(|layer| layer.mean_slope)),
                 percent(before(|layer| layer.flat)),
@@ -96,7 +96,7 @@ pub fn charts(table: &Table) -> Vec<NamedChart> {
         charts.push(NamedChart { name, scale, curves });
     };
     for l in 0..layers.min(LAYERS) {
-        put(format!("Norm of the gradient of layer {l}"), &|m| Some(m.layers.get(l)?.gradient_norm));
+        put(format!("Norm of the gradient of layer {}", l + 1), &|m| Some(m.layers.get(l)?.gradient_norm));
     }
     put("Accuracy on training samples, with the weights of the moment".into(), &|m| m.accuracy);
     charts

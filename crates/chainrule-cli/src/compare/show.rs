@@ -54,7 +54,7 @@ pub fn print(
         header.push("diagnosis".into());
         rows.iter_mut().enumerate().for_each(|(at, row)| row.push(table.diagnosis(at)));
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        writeln!(out, "{}", terminal::table(&header, rows, &numbers))?;
+        writeln!(out, "{}", crate::table::table(&header, rows, &numbers))?;
         if let Some(best) = table.best {
             let row = &table.rows[best];
             writeln!(out, "\nbest by {}: {}", table.watched.name(), row.label)?;

@@ -5,7 +5,8 @@ use chainrule_io::TableEncoding;
 use chainrule_io::encode::ColumnKind;
 
 use super::show::label;
-use crate::terminal::{count, shortened, table, width};
+use crate::table::table;
+use crate::terminal::{count, shortened, width};
 
 /// Longest cell of a row that is shown.
 const CELL: usize = 16;

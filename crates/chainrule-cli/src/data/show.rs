@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::rows;
 use crate::args::ShowArgs;
 use crate::report::picture_shape;
-use crate::terminal::{count, figure, has_colour, list, pairs, shape, shortened, table, thousands, width};
+use crate::table::table;
+use crate::terminal::{count, figure, has_colour, list, pairs, shape, shortened, thousands, width};
 use crate::watch::say;
 
 /// Classes shown in a table.

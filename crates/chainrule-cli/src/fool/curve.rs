@@ -17,7 +17,8 @@ use super::method;
 use super::sample::{check_loss, classes};
 use super::unit::Unit;
 use crate::eval::{source_options, warn_of_training_data};
-use crate::terminal::{count, table};
+use crate::table::table;
+use crate::terminal::count;
 use crate::watch::say;
 
 /// Unless others are asked for.

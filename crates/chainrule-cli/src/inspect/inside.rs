@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::layer_name;
 use super::replay::Inside;
-use crate::terminal::{count, figure, shortened, table, wrapped};
+use crate::table::table;
+use crate::terminal::{count, figure, shortened, width, wrapped};
 
 /// Bins per octave in JSON.
 const PARTS: u32 = 8;
@@ -66,7 +67,8 @@ impl Inside {
         self.rows_of(&self.moments.iter().collect::<Vec<_>>(), false)
     }
 
-    /// The same of some moments. A cell that says the same as the one above it is empty if `brief`.
+    /// The same of some moments. If `brief`, a layer is its number, and a cell that says the same as the one above it is
+    /// empty.
     fn rows_of(&self, moments: &[&Moment], brief: bool) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         for (at, &l) in self.layers.iter().enumerate() {
@@ -78,16 +80,20 @@ impl Inside {
                     // The output's f' is part of its loss.
                     let has_slope = kind == 0 && l + 1 < self.network.layout().layers();
                     let of_slope = |share: f64| if has_slope { percent(share) } else { String::new() };
-                    let layer = layer_name(self.network.spec(), l);
+                    let layer = match brief {
+                        true => (l + 1).to_string(),
+                        false => layer_name(self.network.spec(), l),
+                    };
+                    let digits = |value: f64| significant(value, if brief { 3 } else { 4 });
                     let repeated = brief && time > 0;
                     rows.push(vec![
                         if brief && (kind, time) != (0, 0) { String::new() } else { layer },
                         if repeated { String::new() } else { (*name).to_string() },
                         self.when(moment),
-                        four(histogram.mean()),
-                        four(histogram.deviation()),
-                        four(histogram.min),
-                        four(histogram.max),
+                        digits(histogram.mean()),
+                        digits(histogram.deviation()),
+                        digits(histogram.min),
+                        digits(histogram.max),
                         of_slope(figures.flat),
                         of_slope(figures.dead),
                     ]);
@@ -106,7 +112,9 @@ impl Inside {
             [first, .., last] if ends => vec![first, last],
             all => all.iter().collect(),
         };
-        let mut text = table(&Self::header(), self.rows_of(&shown, true), &[2, 3, 4, 5, 6, 7, 8]) + "\n";
+        let mut header = Self::header();
+        header[4] = "dev.";
+        let mut text = table(&header, self.rows_of(&shown, true), &[2, 3, 4, 5, 6, 7, 8]) + "\n";
         for note in self.notes() {
             text += "\n";
             text += &wrapped(note.split(' '), width).join("\n");
@@ -127,7 +135,8 @@ impl Inside {
         for (l, units) in &self.excited {
             let rows = units.iter().enumerate().map(|(at, unit)| vec![(at + 1).to_string(), samples(unit)]);
             let title = self.layer_title(*l);
-            text += &format!("\n{title}; the most exciting samples of each, with their activation\n");
+            let title = format!("{title}; the most exciting samples of each, with their activation");
+            text += &format!("\n{}\n", wrapped(title.split(' '), width()).join("\n"));
             text += &(table(&["unit", "samples"], rows.collect(), &[0]) + "\n");
         }
         text
@@ -224,11 +233,16 @@ fn described(histogram: &Histogram) -> Value {
 
 /// Four digits.
 fn four(value: f64) -> String {
+    significant(value, 4)
+}
+
+/// So many digits that count.
+fn significant(value: f64, digits: i32) -> String {
     let size = value.abs();
     if value == 0.0 || !value.is_finite() {
         "0".to_string().repeat(usize::from(value == 0.0))
     } else if (1e-3..1e5).contains(&size) {
-        format!("{value:.*}", (3.0 - size.log10().floor()).max(0.0) as usize)
+        format!("{value:.*}", (f64::from(digits - 1) - size.log10().floor()).max(0.0) as usize)
     } else {
         format!("{value:.2e}")
     }

@@ -19,7 +19,7 @@ use crate::terminal::{figure, thousands};
 /// First-layer units drawn.
 const UNITS: usize = 100;
 /// Units of a layer whose samples are drawn.
-const EXCITED: usize = 32;
+const EXCITED: usize = 128;
 /// Samples drawn of each; `inspect.json` has all.
 const DRAWN: usize = 12;
 /// Rows and columns of a table of weights.

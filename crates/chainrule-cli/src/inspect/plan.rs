@@ -14,7 +14,8 @@ use super::args::InspectArgs;
 use crate::flags::RunFlags;
 use crate::profile::kernel_name;
 use crate::setup;
-use crate::terminal::{pairs, table, thousands, width};
+use crate::table::table;
+use crate::terminal::{pairs, thousands, width};
 
 /// Shows the plan of a run folder, a recipe or data, with settings over it.
 pub fn run(args: &InspectArgs) -> Result<()> {

@@ -3,7 +3,8 @@
 use chainrule_io::Preprocessing;
 use chainrule_io::encode::{ColumnKind, TableEncoding};
 
-use crate::terminal::{count, figure, list, shortened, table};
+use crate::table::table;
+use crate::terminal::{count, figure, list, shortened};
 
 /// Columns shown of a table.
 const COLUMNS: usize = 40;

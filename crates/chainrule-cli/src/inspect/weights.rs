@@ -15,11 +15,11 @@ pub fn write(out: &mut impl Write, subject: &Subject) -> io::Result<()> {
         let (units, inputs) = layout.weight_shape(l);
         let (name, inputs_text) = (layer_name(spec, l), count(inputs, "input"));
         let units_text = count(units, &format!("{} unit", layer.activation));
-        writeln!(out, "\nlayer {l}, {name}: {units_text}, {inputs_text}")?;
+        writeln!(out, "\nlayer {}, {name}: {units_text}, {inputs_text}", l + 1)?;
         let weight = layout.export_weight(l, params);
         let bias = &params[layout.bias(l)];
         for (unit, row) in weight.chunks_exact(inputs).enumerate() {
-            writeln!(out, "  unit {unit}")?;
+            writeln!(out, "  unit {}", unit + 1)?;
             let numbers = row.iter().map(|&value| text(value, subject.dtype));
             let lines = wrapped(numbers, width().saturating_sub(13));
             writeln!(out, "    weights  {}", lines.join("\n             "))?;

@@ -158,10 +158,13 @@ pub fn print(reproduced: &[Reproduced]) {
         }
     }
     let header = ["source", "recipe", "figure", "published", "ours", "verdict", "time"];
-    let table = terminal::table(&header, rows, &[6]);
-    for line in table.lines() {
-        anstream::println!("{}", coloured(line.trim_end()));
-    }
+    let verdicts: Vec<Verdict> = reproduced.iter().flat_map(|one| &one.figures).map(|f| f.verdict).collect();
+    let paint = |row: usize, column: usize, text: &str| match (header[column], verdicts[row]) {
+        ("verdict", Verdict::Reproduced | Verdict::Better) => text.green().to_string(),
+        ("verdict", Verdict::Different) => text.yellow().to_string(),
+        _ => text.to_string(),
+    };
+    anstream::println!("{}", crate::table::painted(&header, rows, &[6], &paint));
     for one in reproduced {
         for figure in &one.figures {
             for text in figure.reason.iter().chain(&figure.note) {
@@ -170,20 +173,6 @@ pub fn print(reproduced: &[Reproduced]) {
             }
         }
     }
-}
-
-/// A line of the table with its verdict coloured.
-fn coloured(line: &str) -> String {
-    use owo_colors::OwoColorize;
-    for verdict in [Verdict::Reproduced, Verdict::Better, Verdict::Different] {
-        let word = format!(" {} ", verdict.name());
-        if let Some((before, after)) = line.rsplit_once(&word) {
-            let good = verdict != Verdict::Different;
-            let word = if good { word.green().to_string() } else { word.yellow().to_string() };
-            return format!("{before}{word}{after}");
-        }
-    }
-    line.to_string()
 }
 
 /// `0.954 (0.851 to 0.956)` over several seeds.

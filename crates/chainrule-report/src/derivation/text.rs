@@ -204,15 +204,17 @@ fn block_width(block: &[String]) -> usize {
     block.iter().map(|line| line.chars().count()).max().unwrap_or(0)
 }
 
-/// Blocks next to each other; signs stand at half height of the matrices.
+/// Blocks next to each other: the middle rows of all matrices on one line, and the signs between them on it.
 fn side_by_side(blocks: &[Vec<String>]) -> String {
     let height = blocks.iter().map(Vec::len).max().unwrap_or(1);
-    let middle = if height == 1 { 0 } else { height.div_ceil(2) };
     let mut lines = vec![String::new(); height];
     for block in blocks {
         let width = block_width(block);
-        // Matrices start at the top; a sign, or a name without numbers, is centred.
-        let start = if block.len() == 1 { middle } else { 0 };
+        // A matrix has a line for its name above its rows; a sign, or a name without numbers, is one line.
+        let start = match block.len() {
+            1 => height / 2,
+            length => (height - length) / 2,
+        };
         for (at, line) in lines.iter_mut().enumerate() {
             let text = at.checked_sub(start).and_then(|at| block.get(at)).map_or("", String::as_str);
             *line += &format!("  {text:<width$}");
@@ -290,4 +292,25 @@ fn wrapped(text: &str, first: usize, rest: usize) -> Vec<String> {
         fresh = false;
     }
     lines.iter().map(|line| line.trim_end().to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A matrix of so many rows under its name.
+    fn matrix(rows: usize) -> Vec<String> {
+        std::iter::once("M".to_string()).chain((1..=rows).map(|row| format!("[{row}]"))).collect()
+    }
+
+    #[test]
+    fn signs_stand_beside_a_row_of_every_matrix() {
+        let sign = || vec!["=".to_string()];
+        for (left, right) in [(1, 1), (2, 2), (1, 2), (2, 1), (3, 1), (3, 2), (4, 1), (4, 3), (5, 5)] {
+            let text = side_by_side(&[matrix(left), sign(), matrix(right)]);
+            let line = text.lines().find(|line| line.contains('=')).unwrap();
+            assert_eq!(line.matches('[').count(), 2, "{left} and {right} rows:\n{text}");
+        }
+        assert_eq!(side_by_side(&[matrix(1), sign(), matrix(1)]), "  M       M\n  [1]  =  [1]\n");
+    }
 }

@@ -115,6 +115,7 @@ fn exciting(layers: &[ExcitedLayer]) -> Option<Markup> {
                         } @else { "The" }
                         " training samples with the largest activation, largest first, each with its target and the "
                         "activation."
+                        @if layer.units.len() < layer.total { " Those of all units are in inspect.json." }
                     }
                     @if layer.units.iter().any(|unit| unit.samples.iter().any(|s| s.bitmap.is_some())) {
                         @for unit in &layer.units { (strip(unit)) }

@@ -38,12 +38,26 @@ pub enum Rule {
 pub enum Place {
     /// The run as a whole.
     Run,
-    /// A layer, from 0.
-    Layer(usize),
-    /// An input, from 0.
-    Input(usize),
-    /// A class, from 0.
+    /// A layer, from 0; from 1 in words and in JSON.
+    Layer(#[serde(with = "from_one")] usize),
+    /// An input, from 0; from 1 in words and in JSON.
+    Input(#[serde(with = "from_one")] usize),
+    /// A class, from 0 as its label.
     Class(usize),
+}
+
+/// Layers and inputs count from 1 where people read, as in the mathematics.
+mod from_one {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(index: &usize, to: S) -> Result<S::Ok, S::Error> {
+        (index + 1).serialize(to)
+    }
+
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<usize, D::Error> {
+        let expected = "a number from 1 on";
+        usize::deserialize(from)?.checked_sub(1).ok_or_else(|| serde::de::Error::custom(expected))
+    }
 }
 
 /// A rule that fired, on what number.
@@ -157,9 +171,37 @@ impl Finding {
     pub fn place_text(&self) -> String {
         match self.place {
             Place::Run => String::new(),
-            Place::Layer(l) => format!("layer {l}"),
-            Place::Input(i) => format!("input {i}"),
+            Place::Layer(l) => format!("layer {}", l + 1),
+            Place::Input(i) => format!("input {}", i + 1),
             Place::Class(c) => format!("class {c}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_and_inputs_count_from_1_in_words_and_json() {
+        for (place, words, json) in [
+            (Place::Layer(0), "layer 1", r#"{"layer":1}"#),
+            (Place::Input(4), "input 5", r#"{"input":5}"#),
+            (Place::Class(0), "class 0", r#"{"class":0}"#),
+        ] {
+            let finding = Finding {
+                rule: Rule::Saturation,
+                place,
+                step: 0,
+                quantity: String::new(),
+                value: 0.0,
+                threshold: 0.0,
+                evidence: String::new(),
+            };
+            assert_eq!(finding.place_text(), words);
+            assert_eq!(serde_json::to_string(&place).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Place>(json).unwrap(), place);
+        }
+        assert!(serde_json::from_str::<Place>(r#"{"layer":0}"#).is_err());
     }
 }

@@ -4,7 +4,7 @@ use crate::Real;
 use crate::batch::{Batch, TargetCoding};
 use crate::dataset::{Dataset, Targets};
 use crate::diagnose::record::{LayerFigures, Measurement};
-use crate::diagnose::units::{distance, rows};
+use crate::diagnose::units::rows;
 use crate::evaluate::count_correct;
 use crate::loss::Loss;
 use crate::metrics::{Accuracy, answer};
@@ -123,7 +123,6 @@ impl<T: Real> Probe<T> {
         }
         let pairs = (units * self.samples()) as f64;
         let (weights, gradient) = (rows(layout, l, params), rows(layout, l, &self.grads));
-        let alike = units > 1 && 2 * weights.distinct <= units;
         LayerFigures {
             mean_slope: sum / pairs,
             flat: flat as f64 / pairs,
@@ -133,8 +132,10 @@ impl<T: Real> Probe<T> {
             update_ratio: None,
             units,
             distinct_units: weights.distinct,
-            row_distance: alike.then(|| distance(layout, l, params)),
-            gradient_row_distance: alike.then(|| distance(layout, l, &self.grads)),
+            row_distance: Some(weights.distance),
+            row_spread: Some(weights.spread),
+            gradient_row_distance: Some(gradient.distance),
+            gradient_row_spread: Some(gradient.spread),
         }
     }
 

@@ -54,13 +54,16 @@ pub struct LayerFigures {
     pub update_ratio: Option<f64>,
     /// Number of units.
     pub units: usize,
-    /// Units whose incoming weights and bias differ from those of all units counted before.
+    /// Units whose incoming weights differ from those of all units counted before; biases are left out.
     pub distinct_units: usize,
-    /// Mean distance of the units' rows of (W, b) from their mean row, over the root mean square of the rows' norms;
-    /// measured where half of the units or fewer are different.
+    /// Mean distance of the units' rows of W from their mean row, over the root mean square of the rows' norms.
     pub row_distance: Option<f64>,
-    /// The same of the gradient.
+    /// The same of the rows scaled to length 1: 0 if all point one way, near 1 if each points elsewhere.
+    pub row_spread: Option<f64>,
+    /// [`row_distance`](Self::row_distance) of the gradient.
     pub gradient_row_distance: Option<f64>,
+    /// [`row_spread`](Self::row_spread) of the gradient.
+    pub gradient_row_spread: Option<f64>,
 }
 
 impl Record {

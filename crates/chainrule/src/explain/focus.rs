@@ -143,6 +143,7 @@ impl Lines<'_> {
         }
         let header = ["", "before the update", "after it"].map(String::from).to_vec();
         loss.blocks.push(Block::Table { header, rows });
+        let mut outputs = Section::new("The error at the outputs", Law::Bp1);
         let mut back = Section::new("The error, from the outputs down", Law::Bp2);
         if record.config.update_order == UpdateOrder::OutputFirst {
             back.say("It passes through the new weights of the layer above: this is not gradient descent.");
@@ -176,11 +177,16 @@ impl Lines<'_> {
                 moves.push(summary(&symbol, "steps", (step.len(), 1), &step, of_bias));
             }
         }
-        back.blocks.push(Block::Summaries { rows: deltas });
+        let below = deltas.split_off(1); // the first is that of the output layer
+        outputs.blocks.push(Block::Summaries { rows: deltas });
+        let has_hidden = !below.is_empty();
+        back.blocks.push(Block::Summaries { rows: below });
         gradients.blocks.push(Block::Summaries { rows: slopes });
         update.blocks.push(Block::Summaries { rows: moves });
         let newton = self.newton();
-        let mut sections = vec![forward, loss, back, gradients];
+        let mut sections = vec![forward, loss, outputs];
+        sections.extend(has_hidden.then_some(back));
+        sections.push(gradients);
         sections.extend(newton.iter().flat_map(Newton::sections));
         sections.push(update);
         sections.extend(newton.as_ref().and_then(Newton::learned));

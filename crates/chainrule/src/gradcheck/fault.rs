@@ -285,10 +285,7 @@ fn plain_gradient(problem: &Problem<f64>, slip: Option<Classic>, affected: &Rang
 
 /// What is known of a gradient that no classic slip makes.
 fn pattern(groups: &[GroupCheck]) -> String {
-    let ratio = |group: &GroupCheck| {
-        let name = group.name.strip_prefix("layers.").unwrap_or(&group.name);
-        format!("{name} {:.4}", group.norm / group.numerical_norm)
-    };
+    let ratio = |group: &GroupCheck| format!("{} {:.4}", group.title(), group.norm / group.numerical_norm);
     let wrong = groups.iter().filter(|group| matches!(group.cause, Cause::Wrong { .. }));
     let ratios: Vec<String> = wrong.map(ratio).collect();
     format!(

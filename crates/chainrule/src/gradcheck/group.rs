@@ -15,7 +15,7 @@ pub(super) const NAMED: usize = 3;
 /// Both gradients g (backpropagation) and g' (differences) of one parameter group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GroupCheck {
-    /// `layers.{l}.weight` or `layers.{l}.bias`.
+    /// `layers.{l}.weight` or `layers.{l}.bias`, as the tensor in a file, l from 0.
     pub name: String,
     /// Its layer, from 1 as in equations.
     pub layer: usize,
@@ -45,6 +45,13 @@ pub struct GroupCheck {
     pub cause: Cause,
     /// That, in words.
     pub verdict: String,
+}
+
+impl GroupCheck {
+    /// `layer 1 W` or `layer 1 b`: what it is called where people read, counted from 1 as its parameters are.
+    pub fn title(&self) -> String {
+        format!("layer {} {}", self.layer, if self.name.ends_with(".weight") { "W" } else { "b" })
+    }
 }
 
 /// Both gradients of one parameter.

@@ -12,7 +12,7 @@ pub(super) fn of_check(
     dtype: &str,
 ) -> String {
     let names = |of: &dyn Fn(&GroupCheck) -> bool| {
-        let names: Vec<&str> = groups.iter().filter(|g| of(g)).map(|g| g.name.as_str()).collect();
+        let names: Vec<String> = groups.iter().filter(|g| of(g)).map(GroupCheck::title).collect();
         names.join(", ")
     };
     let small = groups.iter().filter(|group| group.cause.is_small() && group.passed).count();

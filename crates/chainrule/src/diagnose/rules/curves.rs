@@ -33,11 +33,13 @@ pub(super) fn unscaled_inputs(run: &Run) -> Option<Finding> {
 
 /// The loss is at least so many times that before training.
 const RISEN: f64 = 2.0;
-/// Or an epoch's loss is so many times that of an earlier one, by more than this part of the loss before training.
+/// Or so many times its lowest, by more than this part of the loss before training. On the same samples each time: the
+/// running loss of an epoch of four samples rises and falls by as much in healthy runs.
 const RISEN_LATER: f64 = 3.0;
 const BY: f64 = 0.1;
-/// Or the change of W in one step over W, after the first epoch.
+/// Or the change of W in one step over W, as the median of at least so many steps after the first epoch.
 const STRIDE: f64 = 0.5;
+const STRIDES: usize = 3;
 
 pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
     let initial = run.initial_loss()?;
@@ -65,28 +67,30 @@ pub(super) fn learning_rate_too_large(run: &Run) -> Option<Finding> {
         let times = if m.loss.is_nan() { f64::INFINITY } else { m.loss / initial };
         return Some(finding(m, "loss over the loss before training", times, RISEN, evidence));
     }
-    let mut losses = run.progress.history.iter().map(|record| record.train.loss);
-    let lowest = losses.clone().fold(f64::INFINITY, f64::min);
-    let (now, m) = (losses.next_back().unwrap_or(lowest), run.record.trained().last()?);
-    if now > RISEN_LATER * lowest && now - lowest > BY * initial {
+    let lowest = run.record.trained().map(|m| m.loss).fold(f64::INFINITY, f64::min);
+    let m = run.record.trained().last()?;
+    if m.loss > RISEN_LATER * lowest && m.loss - lowest > BY * initial {
         let evidence = format!(
             "loss {} at its lowest, {} now, {} before training (learning rate {})",
             figure(lowest),
-            figure(now),
+            figure(m.loss),
             figure(initial),
             crate::short(run.config.learning_rate)
         );
-        return Some(finding(
-            m,
-            "loss of the epoch over the lowest of an earlier one",
-            now / lowest,
-            RISEN_LATER,
-            evidence,
-        ));
+        return Some(finding(m, "loss over its lowest before", m.loss / lowest, RISEN_LATER, evidence));
     }
-    let m = run.record.trained().find(|m| m.epochs > 0 && stride(m).is_some_and(|s| s > STRIDE))?;
-    let evidence = format!("learning rate {}", crate::short(run.config.learning_rate));
-    Some(finding(m, "change of a layer's weights in one step over the weights", stride(m)?, STRIDE, evidence))
+    // A single one may be of a sample that is far off, or of weights that began near 0.
+    let mut strides: Vec<(f64, &Measurement)> =
+        run.record.trained().filter(|m| m.epochs > 0).filter_map(|m| Some((stride(m)?, m))).collect();
+    strides.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let &(middle, m) = strides.get(strides.len() / 2).filter(|_| strides.len() >= STRIDES)?;
+    let evidence = format!(
+        "the median of {} steps; learning rate {}",
+        strides.len(),
+        crate::short(run.config.learning_rate)
+    );
+    let quantity = "change of a layer's weights in one step over the weights";
+    (middle > STRIDE).then(|| finding(m, quantity, middle, STRIDE, evidence))
 }
 
 /// The largest change of a layer's weights in one step, over the weights.
@@ -182,11 +186,14 @@ pub(super) fn label_order(run: &Run) -> Option<Finding> {
 /// A class counts if the probe has at least so many samples of it, and at least this part of an equal share.
 const SAMPLES: f64 = 5.0;
 const FREQUENT: f64 = 0.25;
+/// And after so many steps: before, a class may simply not have been learned yet. On healthy runs one was missing for up to
+/// 32 steps.
+const ENOUGH: u64 = 100;
 /// Names shown.
 const NAMES: usize = 12;
 
 pub(super) fn classes_never_predicted(run: &Run) -> Option<Finding> {
-    let m = run.record.last().filter(|m| run.progress.ending.is_some() && m.step > 0)?;
+    let m = run.record.last().filter(|m| run.progress.ending.is_some() && m.step >= ENOUGH)?;
     let (names, samples) = (&run.record.data.classes, &run.record.data.class_samples);
     let (often, answers) = (crate::metrics::argmax(&m.answers), m.answers.iter().sum::<usize>());
     let total = samples.iter().sum::<usize>() as f64;
@@ -217,7 +224,11 @@ pub(super) fn classes_never_predicted(run: &Run) -> Option<Finding> {
     })
 }
 
-/// The loss on held-out samples has risen to this many times its lowest.
+/// The loss on held-out samples has risen to this many times its lowest, and training samples are answered better than
+/// held-out ones. The gap of the losses alone says too little: where nearly all answers are right the held-out loss of
+/// healthy runs is 10 to 100 times the training loss (digits 44 to 76, breast cancer 1 to 656, over 20 seeds), and where
+/// targets are noisy (diabetes: 1.3 to 2.7, its held-out loss 1.02 to 1.28 times its lowest) a gap is what an honest fit
+/// leaves. What costs something is a loss that rises again.
 const RISEN_AGAIN: f64 = 1.5;
 /// Accuracy on training samples above that on held-out ones.
 const GAP: f64 = 0.1;
