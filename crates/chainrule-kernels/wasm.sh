@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# The kernels on WebAssembly, with and without simd128: the tests against the twins and of the stated errors, built for WASI and
-# run by wasmtime. For Debian 12 on x86-64, with cargo and python3; nothing is installed outside the target folder.
+# The kernels on WebAssembly: the tests against the twins and of the stated errors, built for WASI and run by wasmtime.
+#     wasm.sh [+simd128|-simd128]…        both, if none is named; ./check takes the first, which runs the portable level, too
+# For Debian 12 on x86-64, with cargo and python3; nothing is installed outside the target folder. Each takes some two minutes of
+# processor time to build, once. Without simd128 only our kernels do without: `gemm`, which f64 takes, has such code in any case.
 set -euo pipefail
 cd "$(dirname "$0")"
 . ./toolchain.sh
@@ -11,7 +13,11 @@ toolchain "$TARGET/wasm-toolchain" rust-web-src wasi-libc
 if [ ! -x "$TARGET/venv/bin/python" ]; then
     python3 -m venv "$TARGET/venv"
 fi
-"$TARGET/venv/bin/pip" install --quiet --disable-pip-version-check wasmtime==50.0.1
+export PYTHONPATH=$TARGET/wasm-toolchain/python
+if [ ! -d "$PYTHONPATH/wasmtime" ]; then
+    # Not by the script `pip`, which keeps the environment's first path where the folder has been moved or copied.
+    "$TARGET/venv/bin/python" -m pip install --quiet --disable-pip-version-check --target "$PYTHONPATH" wasmtime==50.0.1
+fi
 
 # The linker, with that library. It knows no threads, which the standard library names but never starts here: a call to one
 # of those functions would trap.
@@ -24,7 +30,8 @@ chmod +x "$TARGET/wasm-toolchain/rust-lld"
 export CARGO_TARGET_WASM32_WASIP1_LINKER=$TARGET/wasm-toolchain/rust-lld
 
 export PROPTEST_CASES=${PROPTEST_CASES:-64} PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-1}
-for feature in +simd128 -simd128; do
+[ $# -gt 0 ] || set -- +simd128 -simd128
+for feature; do
     printf '\n== wasm32, %s\n' "$feature"
     # Only the kernels are worth optimising: what the tests lean on compiles faster than it would repay. RUSTC_BOOTSTRAP lets a
     # released compiler build its standard library.
