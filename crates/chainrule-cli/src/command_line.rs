@@ -79,7 +79,7 @@ fn check_variable(variable: &str, names: &[&str], known: impl Fn(&str) -> Option
     match known(&asked) {
         Some(true) => {}
         Some(false) => {
-            say(&format!("note: {variable}={asked}: this CPU has none; the best that it has is used"))
+            say(&format!("note: {variable}={asked}: this CPU has none; the best that it has is used"));
         }
         None => {
             let expected = names.join(", ");

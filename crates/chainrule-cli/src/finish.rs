@@ -258,11 +258,7 @@ fn headline(summary: &Summary) -> Vec<Headline> {
     put(
         "time",
         format!("{:.2} s", summary.seconds),
-        format!(
-            "{}, {}{ended}{best}",
-            count(summary.epochs as usize, "epoch"),
-            count(summary.steps as usize, "step")
-        ),
+        format!("{}, {}{ended}{best}", count(summary.epochs, "epoch"), count(summary.steps as usize, "step")),
     );
     rows
 }
