@@ -97,7 +97,7 @@ fn damaged_gzip_says_where() {
     let short = gzip(&idx(&[40], &[1; 9]));
     says(
         parse_idx(&short, "a.gz"),
-        &["a.gz: byte 17", "40 = 40 values", "the end of the file after 9 of them"],
+        &["a.gz: byte 17", "expected 40 values", "the end of the file after 9 of them"],
     );
 }
 
