@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn headings_wrap_and_columns_move_below() {
         let text = plain(&["group", "count", "relative error", "verdict"], GROUPS, &[1, 2], 44);
-        assert!(text.starts_with("                      relative\ngroup"), "{text}");
+        assert!(text.starts_with("                         relative\ngroup"), "{text}");
         let text = plain(&["group", "count", "error", "verdict"], GROUPS, &[1, 2], 24);
         let lines = [
             "group          count",
