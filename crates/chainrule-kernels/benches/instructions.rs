@@ -82,7 +82,7 @@ fn activation(f: Nonlinearity, times: usize) {
     let (w, bias) = (made::weights(d), made::numbers(d.m));
     let (mut z, mut a) = (vec![0.0; d.m], vec![0.0; d.m]);
     repeat(times, || {
-        dense::forward(d, Input::Dense(black_box(&[0.5])), &w, &bias, Some(f), &mut z, &mut a, 1)
+        dense::forward(d, Input::Dense(black_box(&[0.5])), &w, &bias, Some(f), &mut z, &mut a, 1);
     });
 }
 
