@@ -92,7 +92,7 @@ pub fn input_gradient(
     threads: usize,
 ) {
     let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, &a[..d.n * d.k]));
-    let (delta, w) = (Matrix::Rows(delta, d.m), Matrix::TurnedPanels(w, d.k));
+    let (delta, w) = (Matrix::Rows(delta, d.m), Matrix::TransposedPanels(w, d.k));
     let (sizes, dx, lies) = ((d.n, d.m, d.k), &mut dx[..d.n * d.k], Lies::Rows(d.k));
     multiply(level(), sizes, delta, w, dx, lies, Start::Zero, finish, split(d.n, d.k, threads), threads);
 }
@@ -131,7 +131,10 @@ fn multiply(
     split: Split,
     threads: usize,
 ) {
-    assert!(sizes.0 * sizes.2 == 0 || product::hold(sizes, a, b), "bf16: operand too short, or a in panels");
+    assert!(
+        sizes.0 * sizes.2 == 0 || product::hold(sizes, a, b),
+        "bf16: operand too short, or not as it should lie"
+    );
     product::each_part(sizes, c, lies, start, finish, split, threads, |job| {
         pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE, |scratch| match level {
             None => emulated(job, a, b, scratch),

@@ -162,7 +162,7 @@ pub fn forward_one(
     rows::forward_shared(d, x, w, bias, f, &mut z[..d.m], &mut a[..d.m], threads);
 }
 
-/// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`; for `delta (n, m)`, `dx (n, k)`.
+/// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`, or z where f needs it ([`Nonlinearity::needs_z`]); for `delta (n, m)`, `dx (n, k)`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape.
@@ -295,7 +295,7 @@ impl Products for f32 {
         }
         let finish = below.map_or(Finish::Store, |(f, a)| Finish::TimesDerivative(f, a));
         let split = if d.k >= 32 * how.threads || d.k >= d.n { Split::Columns } else { Split::Rows };
-        let (delta, w) = (Matrix::Rows(delta, d.m), Matrix::TurnedPanels(w, d.k));
+        let (delta, w) = (Matrix::Rows(delta, d.m), Matrix::TransposedPanels(w, d.k));
         let (sizes, lies) = ((d.n, d.m, d.k), Lies::Rows(d.k));
         product::multiply(sizes, delta, w, dx, lies, Start::Zero, finish, split, how.threads);
     }

@@ -11,7 +11,8 @@
 //!
 //! On several threads, each owns units of the first layer, whose weights stay in its core's cache, and goes through the other
 //! layers for itself, with weights and buffers of its own: those layers are small, and computing them twice takes less time than
-//! sending results about. The threads meet once a step, for a of the first layer.
+//! sending results about. The threads wait for each other once a step, for a of the first layer; in large batches twice, as there they
+//! share the samples on their way through the other layers.
 //!
 //! BP2 needs W by rows of outputs: `turned` holds such a copy of all layers but the first, and is updated along with W by
 //! the same multiply-adds, so that both stay the same to the bit.
@@ -110,7 +111,7 @@ pub(crate) struct Step<'a> {
     z: Shared<f32>,
     turned: Shared<f32>,
     losses: Shared<f32>,
-    /// Only one thread writes answers.
+    /// Where each sample is one thread's, that thread writes its answer; else only one thread writes answers.
     answers: Option<Shared<f32>>,
     rows: &'a SparseRows,
     targets: Targets<'a>,
@@ -140,6 +141,7 @@ impl Descent {
     /// ([`Nonlinearity::needs_z`]).
     pub fn new(layers: Vec<Layer>, loss: Loss, capacity: usize) -> Self {
         assert!(!layers.is_empty() && layers.windows(2).all(|pair| pair[0].units == pair[1].inputs));
+        assert!(are_apart(&layers), "layers lie in each other's parameters");
         assert!(layers.iter().all(|layer| !layer.f.needs_z()), "a step keeps a, not z");
         let (mut at, mut turned_at) = (Vec::new(), Vec::new());
         let (mut buffers, mut turned) = (0, 0);
@@ -233,16 +235,18 @@ impl Descent {
         let parts = if nonzeros * units < PARALLEL_FROM { 1 } else { threads.clamp(1, self.own.len()) };
         let (own, others) = self.own[..parts].split_at_mut(1);
         let own = &mut own[0];
+        // One pointer each: a second borrow would end the first.
+        let (params, first_a) = (Shared::new(params), Shared::new(&mut self.first_a));
         let step = Step {
             layers: &self.layers,
             loss: self.loss,
             capacity: self.capacity,
             at: &self.at,
             turned_at: &self.turned_at,
-            params: Shared::new(params),
-            rest: Shared::new(params),
-            first_a: Shared::new(&mut self.first_a),
-            kept_first_a: Shared::new(&mut self.first_a),
+            params,
+            rest: params,
+            first_a,
+            kept_first_a: first_a,
             a: Shared::new(&mut own.a),
             delta: Shared::new(&mut own.delta),
             z: Shared::new(&mut own.z),
@@ -279,6 +283,19 @@ impl Descent {
             }
         }
     }
+}
+
+/// Whether every layer's W and padded biases lie in a place of their own: threads rely on it.
+fn are_apart(layers: &[Layer]) -> bool {
+    let mut places: Vec<Range<usize>> = Vec::new();
+    for layer in layers {
+        let padded = if layer.bias.len() > 1 { layer.width() } else { layer.bias.len() };
+        places.push(layer.weight..layer.weight + layer.inputs * layer.width());
+        places.push(layer.bias.start..layer.bias.start + padded);
+    }
+    places.retain(|place| !place.is_empty());
+    places.sort_by_key(|place| place.start);
+    places.windows(2).all(|pair| pair[0].end <= pair[1].start)
 }
 
 /// Batches whose a of the first layer are kept: while a thread still updates by the last but one, another, which has made the

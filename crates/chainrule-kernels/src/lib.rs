@@ -19,8 +19,8 @@ pub mod real;
 pub mod simd;
 pub mod sparse;
 
+mod barrier;
 mod double;
-mod meeting;
 mod panel;
 mod rows;
 

@@ -28,7 +28,7 @@ pub(crate) fn prefetch_lines<T>(start: *const T, lines: usize) {
 
 /// As [`prefetch_lines`], into the second cache level: for more than the first has room for.
 #[inline(always)]
-pub(crate) fn prefetch_lines_nearer<T>(start: *const T, lines: usize) {
+pub(crate) fn prefetch_lines_l2<T>(start: *const T, lines: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in 0..lines {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};

@@ -67,7 +67,7 @@ pub fn forward<T: Real>(
     }
 }
 
-/// dx(s, i) = f'(z(s, i)) sum_j delta(s, j) w(i, j): BP2, over the units that input i feeds; `below` is (f, a = f(z)).
+/// dx(s, i) = f'(z(s, i)) sum_j delta(s, j) w(i, j): BP2, over the units that input i feeds; `below` is (f, a = f(z)), or (f, z) where f needs it.
 pub fn input_gradient<T: Real>(
     d: Dims,
     delta: &[T],
@@ -118,7 +118,7 @@ fn entry(matrix: &Matrix, i: usize, j: usize) -> f32 {
         Matrix::Rows(data, width) => data[i * width + j],
         Matrix::Columns(data, height) => data[j * height + i],
         Matrix::Panels(data, height) => data[panel_index(height, i, j)],
-        Matrix::TurnedPanels(data, width) => data[panel_index(width, j, i)],
+        Matrix::TransposedPanels(data, width) => data[panel_index(width, j, i)],
     }
 }
 
@@ -166,7 +166,7 @@ pub fn activate(f: Nonlinearity, z: &[f32], a: &mut [f32]) {
     }
 }
 
-/// delta = delta ⊙ f'(z), from a = f(z), in f64 until the end.
+/// delta = delta ⊙ f'(z), from a = f(z), or z where f needs it, in f64 until the end.
 pub fn times_derivative(f: Nonlinearity, a: &[f32], delta: &mut [f32]) {
     for (delta, &a) in delta.iter_mut().zip(a) {
         *delta = (f64::from(*delta) * f.derivative_f64(f64::from(a))) as f32;

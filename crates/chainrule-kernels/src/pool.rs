@@ -58,7 +58,7 @@ struct Pool {
     sleeping: AtomicUsize,
     lock: Mutex<()>,
     wake: Condvar,
-    helpers: usize,
+    helpers: AtomicUsize,
 }
 
 /// What a call leaves to the next.
@@ -118,11 +118,13 @@ fn pool() -> &'static Pool {
             sleeping: AtomicUsize::new(0),
             lock: Mutex::new(()),
             wake: Condvar::new(),
-            helpers: available_threads() - 1,
+            helpers: AtomicUsize::new(0),
         }));
-        for t in 1..=pool.helpers {
+        for t in 1..available_threads() {
             // Where no thread can be had (WebAssembly, a limit), callers compute all parts themselves.
-            let _ = std::thread::Builder::new().name(format!("kernel-{t}")).spawn(move || helper(pool, t));
+            let helper =
+                std::thread::Builder::new().name(format!("kernel-{t}")).spawn(move || helper(pool, t));
+            pool.helpers.fetch_add(usize::from(helper.is_ok()), Ordering::Relaxed);
         }
         pool
     })
@@ -204,12 +206,12 @@ pub fn run_short(parts: usize, work: impl Fn(usize) + Sync) {
     }
 }
 
-/// As [`run`], but returns false, having called nothing, if there are no helpers to be had.
+/// As [`run`], but returns false, having called nothing, if there is no helper for each part but one.
 ///
 /// # Panics
 /// As [`run`].
 pub(crate) fn run_with_helpers(parts: usize, work: impl Fn(usize) + Sync) -> bool {
-    call(parts, false, &work)
+    pool().helpers.load(Ordering::Relaxed) + 1 >= parts && call(parts, false, &work)
 }
 
 /// Returns false, having called nothing, where one thread should do all.
@@ -219,7 +221,7 @@ fn call(parts: usize, short: bool, work: &(impl Fn(usize) + Sync)) -> bool {
         return false;
     }
     let pool = pool();
-    if pool.helpers == 0 {
+    if pool.helpers.load(Ordering::Relaxed) == 0 {
         return false;
     }
     let Ok(mut caller) = pool.busy.try_lock() else { return false };

@@ -21,14 +21,14 @@
 mod finish;
 mod pack;
 mod tile;
-mod turn;
+mod transpose;
 
 use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
-use finish::ask_for_place;
-use pack::{ask_for, pack_a, pack_b};
+use finish::prefetch_place;
+use pack::{pack_a, pack_b, prefetch_b};
 use pulp::Simd;
 use tile::{Steps, tiles};
 
@@ -60,7 +60,7 @@ pub enum Matrix<'a> {
     /// In panels of 16 columns, each of this many rows.
     Panels(&'a [f32], usize),
     /// In panels of 16 rows, each of this many columns: panels, transposed.
-    TurnedPanels(&'a [f32], usize),
+    TransposedPanels(&'a [f32], usize),
 }
 
 impl Matrix<'_> {
@@ -75,7 +75,7 @@ impl Matrix<'_> {
             Self::Panels(data, height) => {
                 rows <= height && height * columns.next_multiple_of(PANEL) <= data.len()
             }
-            Self::TurnedPanels(data, width) => Matrix::Panels(data, width).holds(columns, rows),
+            Self::TransposedPanels(data, width) => Matrix::Panels(data, width).holds(columns, rows),
         }
     }
 }
@@ -105,7 +105,7 @@ pub enum Finish<'a> {
     Store,
     /// c = s, and `a` = f(s), which lies as c does.
     Activate(Nonlinearity, &'a mut [f32]),
-    /// c = s ⊙ f'(z), where a = f(z) lies as c does; tiny results become 0.
+    /// c = s ⊙ f'(z), where a = f(z), or z where f needs it, lies as c does; tiny results become 0.
     TimesDerivative(Nonlinearity, &'a [f32]),
     /// c = c - rate s: a step of gradient descent on c.
     Descend(f32),
@@ -124,7 +124,7 @@ pub enum Split {
 /// sums must be at most [`MOST_DESCENDED`] terms.
 ///
 /// # Panics
-/// If a matrix does not lie within its slice, or a in panels.
+/// If a matrix does not lie within its slice, a lies in panels, or b by columns.
 #[allow(clippy::too_many_arguments)] // three matrices, their sizes, and what to do
 pub fn multiply(
     sizes: (usize, usize, usize),
@@ -137,15 +137,21 @@ pub fn multiply(
     split: Split,
     threads: usize,
 ) {
-    assert!(sizes.0 * sizes.2 == 0 || hold(sizes, a, b), "multiply: operand too short, or a in panels");
+    assert!(
+        sizes.0 * sizes.2 == 0 || hold(sizes, a, b),
+        "multiply: operand too short, or not as it should lie"
+    );
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
         pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
     });
 }
 
-/// Whether a and b hold the operands of a product of these sizes; a never lies in panels.
+/// Whether a and b hold the operands of a product of these sizes: a by rows or columns, b by rows or in panels.
 pub(crate) fn hold((rows, inner, columns): (usize, usize, usize), a: Matrix, b: Matrix) -> bool {
-    matches!(a, Matrix::Rows(..) | Matrix::Columns(..)) && a.holds(rows, inner) && b.holds(inner, columns)
+    matches!(a, Matrix::Rows(..) | Matrix::Columns(..))
+        && !matches!(b, Matrix::Columns(..))
+        && a.holds(rows, inner)
+        && b.holds(inner, columns)
 }
 
 /// Checks the result of a product and calls `compute` for each thread's block of it. The arguments are [`multiply`]'s.
@@ -252,7 +258,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
     // Half as many where the next block is asked for while this one is used.
-    let block = if matches!(b, Matrix::TurnedPanels(..)) { COLUMNS / 2 } else { COLUMNS };
+    let block = if matches!(b, Matrix::TransposedPanels(..)) { COLUMNS / 2 } else { COLUMNS };
     for left in job.columns.clone().step_by(block) {
         let right = (left + block).min(job.columns.end);
         let mut from = 0;
@@ -283,7 +289,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                         pack_a(data, height, from..to, i, rows, packed_a);
                         (&*packed_a, Steps { row: 1, index: rows })
                     }
-                    Matrix::Panels(..) | Matrix::TurnedPanels(..) => unreachable!("multiply has asked"),
+                    Matrix::Panels(..) | Matrix::TransposedPanels(..) => unreachable!("multiply has asked"),
                 };
                 let mut j = left;
                 while j < right {
@@ -301,9 +307,9 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     };
                     begin(job, &at, width, tile);
                     if at.last {
-                        ask_for_place(job, &at);
+                        prefetch_place(job, &at);
                     }
-                    ask_for(&b, next.0.clone(), next.1.clone(), tile_number, tiles_of_block);
+                    prefetch_b(&b, next.0.clone(), next.1.clone(), tile_number, tiles_of_block);
                     tile_number += 1;
                     let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed

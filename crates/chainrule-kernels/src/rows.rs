@@ -114,7 +114,7 @@ fn forward_panels<S: Simd, const V: usize, const P: usize>(
 }
 
 kernel! {
-    /// dx = (delta w^T) ⊙ f'(z), where a = f(z): one dot product over the units for each input; tiny results become 0.
+    /// dx = (delta w^T) ⊙ f'(z), where a = f(z), or z where f needs it: one dot product over the units for each input; tiny results become 0.
     ///
     /// The dot products are summed lane by lane: another order than [`crate::product`].
     pub(crate) fn input_gradient<'a>(simd, d: Dims, delta: &'a [f32], w: &'a [f32], below: Option<(Nonlinearity, &'a [f32])>, dx: &'a mut [f32]) {

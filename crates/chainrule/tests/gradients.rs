@@ -14,7 +14,7 @@ use rand::RngExt;
 const BIAS_MODES: [BiasMode; 3] = [BiasMode::PerUnit, BiasMode::Shared, BiasMode::None];
 
 /// Checks a network on `n` random samples. Drawn again: a sample at a kink, and a gradient that dead units make so
-/// small (below 1e-5, not 0) that differences, exact to about 1e-12, cannot tell seven digits of it.
+/// small (below 1e-4, not 0) that differences, exact to some 1e-12, cannot tell seven digits of it.
 fn check(spec: &NetworkSpec, n: usize, regularize: &Regularize, seed: u64) -> GradientCheck {
     let net = Network::new(spec.clone()).unwrap();
     for attempt in 0..100 {
@@ -31,7 +31,7 @@ fn check(spec: &NetworkSpec, n: usize, regularize: &Regularize, seed: u64) -> Gr
             &Problem { net: &net, params: &params, batch: &batch, regularize, samples: 100 },
             &Options::default(),
         );
-        if found.at_kink.is_empty() && found.groups.iter().all(|g| !(1e-14..1e-5).contains(&g.norm)) {
+        if found.at_kink.is_empty() && found.groups.iter().all(|g| !(1e-14..1e-4).contains(&g.norm)) {
             return found;
         }
     }

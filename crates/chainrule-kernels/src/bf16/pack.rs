@@ -132,7 +132,7 @@ pub(super) fn a<const LEVEL: u8>(
                 }
             }
         }
-        Matrix::Panels(..) | Matrix::TurnedPanels(..) => unreachable!("multiply has asked"),
+        Matrix::Panels(..) | Matrix::TransposedPanels(..) => unreachable!("multiply has asked"),
     }
 }
 
@@ -163,16 +163,12 @@ pub(super) fn b<const LEVEL: u8>(b: &Matrix, range: Range<usize>, columns: Range
             Matrix::Rows(data, width) => {
                 lines::<LEVEL>(data, width, range.clone(), j..columns.end, panel);
             }
-            Matrix::Columns(data, height) => {
-                turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
-                    along_row::<LEVEL>(data, j * height + p, range.end - p)
-                });
-            }
-            Matrix::TurnedPanels(data, height) => {
+            Matrix::TransposedPanels(data, height) => {
                 turned::<LEVEL>(range.clone(), j..columns.end, panel, |j, p| {
                     along_panels::<LEVEL>(data, height, j, p, range.end - p)
                 });
             }
+            Matrix::Columns(..) => unreachable!("multiply has asked"),
         }
     }
 }

@@ -321,7 +321,7 @@ fn sums<S: Simd, const LEVEL: u8, const TALL: usize>(
         let b = &flat(w)[j / PANEL * PANEL * filled + j % PANEL..];
         let operands = Operands { a, height: TALL, b, panel: filled * PANEL, pairs };
         let start = Start { from: bias[j..].as_ptr(), step: 0 };
-        let sums = (tile.0[0][j..].as_mut_ptr(), STRIP);
+        let sums = (tile.0.as_flattened_mut()[j..].as_mut_ptr(), STRIP);
         // SAFETY: a group has TALL rows in each panel, of which `rows` are packed; the strip has a panel for each vector, both
         // packed for as many pairs; the bias has a number for each column from j on, the tile a row of 32 for each sample.
         unsafe {

@@ -9,7 +9,7 @@ use std::time::Instant;
 const WORK: usize = 12 << 20;
 
 /// Multiply-adds of a batch in the first layer from which several threads are tried first (measured).
-const PARALLEL_FROM: usize = 1 << 17;
+const TOGETHER_FROM: usize = 1 << 17;
 
 /// Every so many tries the slower way gets another.
 const AGAIN: usize = 16;
@@ -17,26 +17,34 @@ const AGAIN: usize = 16;
 /// How much slower a way may have become since the last try: anything beyond is taken for an accident.
 const SLOWER: f64 = 1.1;
 
-/// The time of a try.
+/// What was found out about the two ways, and the try at work, which may take several calls.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    alone: f64,
-    together: f64,
+    /// Seconds of a multiply-add, if it was tried.
+    alone: Option<f64>,
+    together: Option<f64>,
     tries: usize,
+    /// Multiply-adds and seconds of the try at work.
+    work: usize,
+    seconds: f64,
 }
 
 impl Pace {
-    /// Whether the next batches are for one thread: first by their work, then the other way once, then by what was measured.
-    fn alone_next(&self, work: usize) -> bool {
+    /// Whether this try is for one thread: first by a batch's work, then the other way once, then by what was measured.
+    fn is_alone(&self, work: usize) -> bool {
+        let infinite = f64::INFINITY;
         match self.tries {
-            0 => work < PARALLEL_FROM,
-            1 => work >= PARALLEL_FROM,
-            tries => tries.is_multiple_of(AGAIN) != (self.alone < self.together),
+            0 => work < TOGETHER_FROM,
+            1 => work >= TOGETHER_FROM,
+            tries => {
+                let alone_is_faster = self.alone.unwrap_or(infinite) < self.together.unwrap_or(infinite);
+                tries.is_multiple_of(AGAIN) != alone_is_faster
+            }
         }
     }
 
-    /// All steps, on this thread or also one for each of `others`, whatever was faster; returns how many were made. A batch has `work` multiply-adds
-    /// in the first layer.
+    /// All steps, on this thread or also one for each of `others`, whatever was faster; returns how many were made. A batch has
+    /// `work` multiply-adds in the first layer.
     pub fn run(
         &mut self,
         step: Step,
@@ -46,33 +54,49 @@ impl Pace {
         work: usize,
     ) -> usize {
         let mut made = 0;
-        let most = (WORK / work).max(1);
-        for loss_sums in loss_sums.chunks_mut(most) {
-            let (samples, count) = (made * batches.batch_size, loss_sums.len());
-            let end = (samples + count * batches.batch_size).min(batches.samples.len());
+        while made < loss_sums.len() {
+            let left = WORK.saturating_sub(self.work).div_ceil(work).max(1);
+            let count = left.min(loss_sums.len() - made);
+            let sums = &mut loss_sums[made..made + count];
+            let first = made * batches.batch_size;
+            let end = (first + count * batches.batch_size).min(batches.samples.len());
             let these = Batches {
-                samples: &batches.samples[samples..end],
+                samples: &batches.samples[first..end],
                 rates: &batches.rates[made..made + count],
                 ..batches
             };
-            let alone_now = self.alone_next(work);
+            let is_alone = self.is_alone(work);
             let start = Instant::now();
-            let steps = if alone_now {
-                alone(step.from(samples), these, loss_sums)
+            let steps = if is_alone {
+                Some(alone(step.from(first), these, sums))
             } else {
-                together(step.from(samples), these, loss_sums, others)
+                together(step.from(first), these, sums, others)
+            };
+            let Some(steps) = steps else {
+                self.together = None; // so that the next tries are alone
+                self.end(false, None);
+                continue;
             };
             made += steps;
             if steps < count {
                 break;
             }
-            if count == most {
-                let time = start.elapsed().as_secs_f64();
-                let last = if alone_now { &mut self.alone } else { &mut self.together };
-                *last = if *last == 0.0 { time } else { time.min(*last * SLOWER) };
-                self.tries += 1;
+            self.seconds += start.elapsed().as_secs_f64();
+            self.work += count * work;
+            if self.work >= WORK {
+                self.end(is_alone, Some(self.seconds / self.work as f64));
             }
         }
         made
+    }
+
+    /// Ends a try, of which `found` tells the seconds of a multiply-add; none where there were no threads.
+    fn end(&mut self, is_alone: bool, found: Option<f64>) {
+        let last = if is_alone { &mut self.alone } else { &mut self.together };
+        if let Some(found) = found {
+            *last = Some(last.map_or(found, |last| found.min(last * SLOWER)));
+        }
+        self.tries += 1;
+        (self.work, self.seconds) = (0, 0.0);
     }
 }

@@ -1,15 +1,15 @@
 //! All steps, on one thread or several.
 //!
 //! ```text
-//!  each:  forward of its units -- meet -- other layers, there and back -- update of its units, and of its other layers
+//!  each:  forward of its units -- arrive -- last step's update of its other layers -- wait -- other layers, there and back -- update of its units
 //! ```
 //!
 //! Batches of many samples share the way through the other layers, too, and meet after it once more; each thread then still
 //! updates all of those layers for itself.
 
 use super::{Batches, Step, layers, update};
+use crate::barrier::{self, Barrier};
 use crate::dense::PANEL;
-use crate::meeting::{self, Meeting};
 use crate::memory::Aligned;
 use crate::panel::with_vectors;
 use crate::pool::{self, Shared};
@@ -45,7 +45,9 @@ impl<'a> Step<'a> {
     unsafe fn of_thread(mut self, own: &mut Own, shared: bool) -> Self {
         for (l, layer) in self.layers.iter().enumerate() {
             let weights = layer.weight..layer.weight + layer.inputs * layer.width();
-            for range in [weights, layer.bias.clone()].into_iter().skip(usize::from(l == 0)) {
+            let of_units = l == 0 && layer.bias.len() == layer.units;
+            let bias = if of_units { 0..0 } else { layer.bias.clone() };
+            for range in [weights, bias].into_iter().skip(usize::from(l == 0)) {
                 // SAFETY: `Descent::run` has found all parameters to lie within the originals.
                 let originals =
                     unsafe { std::slice::from_raw_parts(self.rest.get().add(range.start), range.len()) };
@@ -71,33 +73,38 @@ pub(super) fn alone(step: Step, batches: Batches, loss_sums: &mut [f64]) -> usiz
     steps(step, batches, Some(loss_sums), None, false)
 }
 
-/// All steps on this thread and one for each of `others`, or on this one alone if the others cannot be had.
-pub(super) fn together(step: Step, batches: Batches, loss_sums: &mut [f64], others: &mut [Own]) -> usize {
+/// All steps on this thread and one for each of `others`; None, and no step, if so many threads cannot be had at the moment.
+pub(super) fn together(
+    step: Step,
+    batches: Batches,
+    loss_sums: &mut [f64],
+    others: &mut [Own],
+) -> Option<usize> {
     let shared = batches.batch_size >= SHARED_FROM;
     let (sums, others) = ((Shared::new(loss_sums), loss_sums.len()), (Shared::new(others), others.len()));
     let made = AtomicUsize::new(0);
-    let all = meeting::together(1 + others.1, |part, meeting| {
-        let meeting = Some((meeting, part));
+    let all = barrier::run(1 + others.1, |part, barrier| {
+        let barrier = Some((barrier, part));
         if part == 0 {
             // SAFETY: this part alone uses them.
             let sums = unsafe { std::slice::from_raw_parts_mut(sums.0.get(), sums.1) };
-            made.store(steps(step, batches, Some(sums), meeting, shared), Ordering::Relaxed);
+            made.store(steps(step, batches, Some(sums), barrier, shared), Ordering::Relaxed);
         } else {
-            // SAFETY: part 0 does not change the originals before this part has arrived for the first time. Each part has
-            // buffers of its own.
+            // SAFETY: nobody changes what is copied before this part has arrived for the first time. Each part has buffers of its
+            // own.
             let step = unsafe { step.of_thread(&mut *others.0.get().add(part - 1), shared) };
-            steps(step, batches, None, meeting, shared);
+            steps(step, batches, None, barrier, shared);
         }
     });
-    if all { made.into_inner() } else { alone(step, batches, loss_sums) }
+    all.then(|| made.into_inner())
 }
 
 kernel! {
     /// All steps as one thread makes them, the only one or that which meets others as part number so and so; `shared`: each goes
     /// through the other layers with a share of the samples.
-    fn steps<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: Option<&'a mut [f64]>, meeting: Option<(&'a Meeting, usize)>, shared: bool) -> usize {
+    fn steps<'a>(simd, step: Step<'a>, batches: Batches<'a>, loss_sums: Option<&'a mut [f64]>, barrier: Option<(&'a Barrier, usize)>, shared: bool) -> usize {
         let (mut loss_sums, mut met) = (loss_sums, 0);
-        let (part, parts) = meeting.map_or((0, 1), |(meeting, part)| (part, meeting.parts()));
+        let (part, parts) = barrier.map_or((0, 1), |(barrier, part)| (part, barrier.parts()));
         let units = pool::share(step.layers[0].units, PANEL, part, parts);
         with_vectors!(S, V, {
             let count = batches.rates.len();
@@ -108,23 +115,23 @@ kernel! {
                 // SAFETY (all): `run` has checked every size. Threads write the a of their own units only, and wait for those of
                 // the others before reading them; by the time that a buffer of a is written again, the step before has been
                 // waited for, and with it whoever read that buffer. All else is this thread's, or if shared of its samples:
-                // then the others are waited for before it is read, and by the next step's first meeting everybody has read it.
+                // then the others are waited for before it is read, and by the next step's first barrier everybody has read it.
                 unsafe {
                     layers::first_forward::<S, V>(simd, &now, units.clone());
-                    if let Some((meeting, part)) = meeting {
+                    if let Some((barrier, part)) = barrier {
                         met += 1;
-                        meeting.arrive(part, met);
+                        barrier.arrive(part, met);
                         if b > 0 && !shared {
                             // Something to do while the news travels.
                             update::update_rest::<S, V>(simd, &step.of_batch(&batches, b - 1));
                         }
-                        meeting.wait(part, met);
+                        barrier.wait(part, met);
                     }
                     layers::through::<S, V>(simd, &now, samples);
-                    if let Some((meeting, part)) = meeting && shared {
+                    if let Some((barrier, part)) = barrier && shared {
                         met += 1;
-                        meeting.arrive(part, met);
-                        meeting.wait(part, met);
+                        barrier.arrive(part, met);
+                        barrier.wait(part, met);
                     }
                 }
                 let loss_sum = now.loss_sum();
@@ -138,7 +145,7 @@ kernel! {
                 unsafe {
                     update::first_update::<S, V>(simd, &now, units.clone());
                     update::first_shared_bias::<S, V>(simd, &now);
-                    if meeting.is_none() || shared || b + 1 == count {
+                    if barrier.is_none() || shared || b + 1 == count {
                         update::update_rest::<S, V>(simd, &now);
                     }
                 }

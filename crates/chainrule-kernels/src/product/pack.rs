@@ -1,9 +1,9 @@
 //! Copies of operands that do not lie as the innermost loop reads them.
 
 use super::Matrix;
-use super::turn::turn;
+use super::transpose::transpose;
 use crate::dense::PANEL;
-use crate::memory::prefetch_lines_nearer;
+use crate::memory::prefetch_lines_l2;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -33,44 +33,30 @@ pub(super) fn pack_b<S: Simd>(
                 }
             }
         }
-        Matrix::Columns(data, height) => {
-            for (panel, j) in columns.clone().step_by(PANEL).enumerate() {
-                let panel = &mut packed[panel * k * PANEL..(panel + 1) * k * PANEL];
-                let n = PANEL.min(columns.end - j);
-                if n < PANEL {
-                    panel.fill(0.0);
-                }
-                for lane in 0..n {
-                    let column = &data[(j + lane) * height..][range.clone()];
-                    for (row, &value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(column) {
-                        row[lane] = value;
-                    }
-                }
-            }
-        }
         // A panel of b's rows after the other: each is read in the order in which it lies.
-        Matrix::TurnedPanels(data, width) => {
+        Matrix::TransposedPanels(data, width) => {
             let (lines, packed) = (data.as_chunks().0, packed.as_chunks_mut().0);
             for (at, p) in range.step_by(PANEL).enumerate() {
                 let lines = &lines[p / PANEL * width..];
                 for (panel, j) in columns.clone().step_by(PANEL).enumerate() {
                     let to = panel * k + at * PANEL..panel * k + k.min((at + 1) * PANEL);
-                    turn(simd, &lines[j..columns.end.min(j + PANEL)], &mut packed[to]);
+                    transpose(simd, &lines[j..columns.end.min(j + PANEL)], &mut packed[to]);
                 }
             }
         }
         Matrix::Panels(..) => {} // used in place
+        Matrix::Columns(..) => unreachable!("multiply has asked"),
     }
 }
 
 /// Asks for part number `part` of `parts` of what [`pack_b`] will read next: turned panels lie where no processor looks ahead.
 #[inline(always)]
-pub(super) fn ask_for(b: &Matrix, range: Range<usize>, columns: Range<usize>, part: usize, parts: usize) {
-    if let Matrix::TurnedPanels(data, width) = *b {
+pub(super) fn prefetch_b(b: &Matrix, range: Range<usize>, columns: Range<usize>, part: usize, parts: usize) {
+    if let Matrix::TransposedPanels(data, width) = *b {
         let (start, end) = (columns.len() * part / parts, columns.len() * (part + 1) / parts);
         for p in range.step_by(PANEL) {
             let at = (p / PANEL * width + columns.start + start) * PANEL;
-            prefetch_lines_nearer(data.as_ptr().wrapping_add(at), end - start);
+            prefetch_lines_l2(data.as_ptr().wrapping_add(at), end - start);
         }
     }
 }

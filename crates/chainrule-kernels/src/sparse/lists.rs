@@ -8,6 +8,8 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseRows {
     inputs: usize,
+    /// Nonzero inputs of an average sample, rounded down.
+    average: usize,
     /// Where each sample's list begins; one more than there are samples.
     starts: Vec<u32>,
     columns: Vec<u16>,
@@ -38,7 +40,7 @@ impl SparseRows {
             Some(value) => Values::Same(value),
             None => Values::Bytes(values, Box::new(table)),
         };
-        Some(Self { inputs, starts, columns, values })
+        Some(Self { inputs, average: columns.len() / (starts.len() - 1).max(1), starts, columns, values })
     }
 
     /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
@@ -53,7 +55,7 @@ impl SparseRows {
             |row: &[f64], columns: &mut [u16], kept: &mut [f32]| build::list_row(row, stored, columns, kept);
         let (starts, columns, values) = build::lists(numbers, inputs, most, stored, list)?;
         let values = all_the_same(&values, |value| value).map_or(Values::Reals(values), Values::Same);
-        Some(Self { inputs, starts, columns, values })
+        Some(Self { inputs, average: columns.len() / (starts.len() - 1).max(1), starts, columns, values })
     }
 
     /// No samples yet, with room for `capacity` of them: see [`SparseRows::refill`]. None if there are more than 65,536
@@ -65,7 +67,13 @@ impl SparseRows {
         let mut starts = Vec::with_capacity(capacity + 1);
         starts.push(0);
         let room = capacity * inputs + compact::SLACK;
-        Some(Self { inputs, starts, columns: vec![0; room], values: Values::Reals(vec![0.0; room]) })
+        Some(Self {
+            inputs,
+            average: 0,
+            starts,
+            columns: vec![0; room],
+            values: Values::Reals(vec![0.0; room]),
+        })
     }
 
     /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing if there is room for them, as
@@ -87,6 +95,7 @@ impl SparseRows {
             end += compact::nonzeros(row, &mut self.columns[end..], &mut values[end..]);
             self.starts.push(end as u32);
         }
+        self.average = end / self.len().max(1);
         self.values = Values::Reals(values);
     }
 
@@ -195,8 +204,7 @@ impl SparseRows {
     #[inline(always)]
     pub(crate) fn prefetch(&self, sample: usize) {
         let start = self.starts[sample] as usize;
-        let length = self.nonzeros() / self.len().max(1);
-        let lines = |bytes: usize| (length * bytes).div_ceil(LINE) + 1;
+        let lines = |bytes: usize| (self.average * bytes).div_ceil(LINE) + 1;
         prefetch_lines(self.columns.as_ptr().wrapping_add(start), lines(2));
         match &self.values {
             Values::Bytes(values, _) => prefetch_lines(values.as_ptr().wrapping_add(start), lines(1)),

@@ -245,6 +245,43 @@ fn agrees_where_threads_share_the_work() {
     }
 }
 
+/// The same where each thread goes through the other layers for itself, with layers that stay as they are.
+#[test]
+fn agrees_where_threads_work_for_themselves() {
+    for (biases, frozen) in [(0, 0), (1, 0), (2, 0), (2, 0b00_10_01), (1, 0b10_00_10), (2, 0b01_10_00)] {
+        assert!(agree(&Case {
+            batch_size: 20,
+            frozen,
+            ..wide(biases, Nonlinearity::Sigmoid, &[100, 40, 10])
+        }));
+    }
+}
+
+/// One network for many calls, long enough that it tries both ways of making steps more than once.
+#[test]
+fn changes_between_one_thread_and_several_to_the_same_bits() {
+    let case = Case { data: 1500, ..wide(2, Nonlinearity::Sigmoid, &[64, 10]) };
+    let (layers, count) = case.build();
+    let x: Vec<f64> = numbers(case.data * case.inputs, 1);
+    let rows = SparseRows::from_reals(&x, case.inputs).unwrap();
+    let labels: Vec<u32> = (0..case.data).map(|s| (s * 7 % 10) as u32).collect();
+    let samples: Vec<usize> = (0..case.data).collect();
+    let rates = vec![Rate { learning_rate: 0.1, keep: 1.0 }; case.data / 20];
+    let run = |threads| {
+        let mut params = case.parameters(&layers, count);
+        let mut network = Descent::new(layers.clone(), Loss::CrossEntropy, 20);
+        let (mut sums, mut answers) = (vec![0.0; rates.len()], vec![0.0; samples.len() * 10]);
+        for _ in 0..12 {
+            let batches = Batches { samples: &samples, batch_size: 20, rates: &rates };
+            let targets = Targets::Labels(&labels);
+            let made = network.run(&mut params, &rows, targets, batches, &mut sums, &mut answers, threads);
+            assert_eq!(made, rates.len());
+        }
+        bits(&[&without_padding(&layers, &params), &answers])
+    };
+    at_every_level(|level| assert!(run(1) == run(2), "other bits at {level:?}"));
+}
+
 /// The parts of a first layer that shares one bias must all see it after the same step.
 #[test]
 fn a_shared_bias_is_the_same_for_all_threads() {
@@ -273,6 +310,7 @@ fn does_nothing_without_samples() {
 #[test]
 fn stops_before_a_step_that_is_not_finite() {
     stops(&[64, 30, 10], 40);
+    stops(&[64, 30, 10], 15);
     stops(&[16, 9, 10], 1); // narrow
 }
 

@@ -31,7 +31,7 @@ fn operand(lies: usize, data: &[f32], rows: usize, columns: usize, more: usize) 
         0 => Matrix::Rows(data, columns + more),
         1 => Matrix::Columns(data, rows + more),
         2 => Matrix::Panels(data, rows + more),
-        _ => Matrix::TurnedPanels(data, columns + more),
+        _ => Matrix::TransposedPanels(data, columns + more),
     }
 }
 
@@ -117,7 +117,7 @@ fn end() -> impl Strategy<Value = End> {
 
 fn cases(sizes: impl Strategy<Value = (usize, usize, usize)>) -> impl Strategy<Value = Case> {
     let split = prop_oneof![Just(Split::Rows), Just(Split::Columns)];
-    let lies = (0usize..2, 0usize..4, 0usize..2);
+    let lies = (0usize..2, prop_oneof![Just(0usize), 2usize..4], 0usize..2);
     (sizes, lies, 0usize..3, 0usize..3, end(), split, 0u64..1_000_000).prop_map(
         |(sizes, lies, more, start, finish, split, seed)| {
             // A sum of several blocks cannot change c.
@@ -157,13 +157,13 @@ proptest! {
 /// Every combination once, at sizes that leave remainders everywhere and are split over threads.
 #[test]
 fn agrees_in_every_combination() {
-    for at in 0..16 * 3 * 4 * 2 {
-        let (lies, at) = (at % 16, at / 16);
+    for at in 0..12 * 3 * 4 * 2 {
+        let (lies, at) = (at % 12, at / 12);
         let (start, at) = (at % 3, at / 3);
         let f = Nonlinearity::Tanh;
         let finish = [End::Store, End::Activate(f), End::TimesDerivative(f), End::Descend(0.5)][at % 4];
         let split = [Split::Rows, Split::Columns][at / 4];
-        let lies = (lies % 2, lies / 2 % 4, lies / 8);
+        let lies = (lies % 2, [0, 2, 3][lies / 2 % 3], lies / 6);
         agree(Case { sizes: (43, 37, 53), lies, more: 0, start, finish, split, seed: 5 });
     }
 }

@@ -221,7 +221,7 @@ fn tiles_multiply_as_the_manual_says() {
         let (a, b) = (numbers(wide(rows) * wide(inner)), numbers(wide(inner) * wide(columns)));
         let layouts = [
             (Matrix::Rows(&a, inner), Matrix::Panels(&b, inner), Lies::Rows(columns)),
-            (Matrix::Rows(&a, inner), Matrix::TurnedPanels(&b, columns), Lies::Rows(columns)),
+            (Matrix::Rows(&a, inner), Matrix::TransposedPanels(&b, columns), Lies::Rows(columns)),
             (Matrix::Columns(&a, rows), Matrix::Rows(&b, columns), Lies::Panels(rows)),
         ];
         for (a, b, lies) in layouts {

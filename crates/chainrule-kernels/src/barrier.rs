@@ -1,8 +1,8 @@
-//! Parts of a call that run at the same time and meet on the way.
+//! A barrier for parts of a call that run at the same time.
 //!
-//! [`crate::pool::run`] hands work over and back: two transfers between cores, during which one of them waits. Parts that meet
-//! only tell each other how far they are: one transfer, in both directions at once, during which each can do what needs no
-//! other.
+//! [`crate::pool::run`] hands work over and back: two transfers between cores, during which one of them waits. At a barrier parts
+//! only tell each other how far they are: one transfer, in both directions at once, and between arriving and waiting each can do
+//! what needs no other.
 //!
 //! ```text
 //! part 0:  … compute -- arrive(n) -- something of its own -- wait(n) -- read what the others wrote before they arrived …
@@ -10,27 +10,25 @@
 //! ```
 
 use crate::pool::{self, MAX_PARTS};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long part 0 waits for the others to begin: a virtual core that sleeps is woken within a millisecond or two.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long part 0 waits for the others to begin: a virtual core that sleeps is woken in less.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How often a part looks for the others before it lets somebody else use its core.
 const SPINS: u32 = 1 << 13;
 
-/// Whether the parts have gathered: not yet, or yes, or somebody did not come.
+/// Whether the parts have gathered: not yet, yes, or somebody did not come.
 const OPEN: u32 = 0;
 const MET: u32 = 1;
 const CALLED_OFF: u32 = 2;
 
 /// How far each part is.
-pub(crate) struct Meeting {
+pub(crate) struct Barrier {
     parts: usize,
     state: AtomicU32,
     here: AtomicUsize,
-    /// A part panicked: nobody must wait for it.
-    broken: AtomicBool,
     arrived: [Arrived; MAX_PARTS],
 }
 
@@ -38,13 +36,12 @@ pub(crate) struct Meeting {
 #[repr(align(128))]
 struct Arrived(AtomicUsize);
 
-impl Meeting {
+impl Barrier {
     fn of(parts: usize) -> Self {
         Self {
             parts,
             state: AtomicU32::new(OPEN),
             here: AtomicUsize::new(1),
-            broken: AtomicBool::new(false),
             arrived: [const { Arrived(AtomicUsize::new(0)) }; MAX_PARTS],
         }
     }
@@ -58,9 +55,7 @@ impl Meeting {
     fn gather(&self, part: usize) -> bool {
         if part > 0 {
             self.here.fetch_add(1, Ordering::Relaxed);
-            while self.state.load(Ordering::Acquire) == OPEN {
-                std::hint::spin_loop();
-            }
+            spin_while(|| self.state.load(Ordering::Acquire) == OPEN);
         } else {
             let start = Instant::now();
             while self.here.load(Ordering::Relaxed) < self.parts && start.elapsed() < PATIENCE {
@@ -78,41 +73,35 @@ impl Meeting {
         self.arrived[part].0.store(time, Ordering::Release);
     }
 
-    /// Waits until all have arrived for the `time`th time.
-    ///
-    /// # Panics
-    /// If another part has.
+    /// Waits until all have arrived for the `time`th time, or left.
     #[inline(always)]
     pub fn wait(&self, part: usize, time: usize) {
         for other in (0..self.parts).filter(|&other| other != part) {
-            let mut spins = 0;
-            while self.arrived[other].0.load(Ordering::Acquire) < time {
-                spins += 1;
-                if spins < SPINS {
-                    std::hint::spin_loop();
-                } else {
-                    self.rest();
-                }
-            }
+            spin_while(|| self.arrived[other].0.load(Ordering::Acquire) < time);
         }
-    }
-
-    /// Lets somebody else use this core, perhaps the part that is waited for.
-    #[cold]
-    fn rest(&self) {
-        assert!(!self.broken.load(Ordering::Relaxed), "another part of a kernel panicked");
-        std::thread::yield_now();
     }
 }
 
-/// Tells the others if its part panics.
-struct Leaves<'a>(&'a Meeting);
+/// Spins; after a while others, perhaps the one that is waited for, may have this core.
+#[inline(always)]
+fn spin_while(waits: impl Fn() -> bool) {
+    let mut spins = 0;
+    while waits() {
+        spins += 1;
+        if spins < SPINS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A part that has left, because it is done or has panicked, is never waited for.
+struct Leaves<'a>(&'a Barrier, usize);
 
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.broken.store(true, Ordering::Relaxed);
-        }
+        self.0.arrive(self.1, usize::MAX);
     }
 }
 
@@ -121,15 +110,15 @@ impl Drop for Leaves<'_> {
 ///
 /// # Panics
 /// If `work` does, or if there are more than [`MAX_PARTS`] parts.
-pub(crate) fn together(parts: usize, work: impl Fn(usize, &Meeting) + Sync) -> bool {
-    let meeting = Meeting::of(parts);
+pub(crate) fn run(parts: usize, work: impl Fn(usize, &Barrier) + Sync) -> bool {
+    let barrier = Barrier::of(parts);
     let called = pool::run_with_helpers(parts, |part| {
-        if meeting.gather(part) {
-            let _leaves = Leaves(&meeting);
-            work(part, &meeting);
+        if barrier.gather(part) {
+            let _leaves = Leaves(&barrier, part);
+            work(part, &barrier);
         }
     });
-    called && meeting.state.into_inner() == MET
+    called && barrier.state.into_inner() == MET
 }
 
 #[cfg(test)]
@@ -143,15 +132,15 @@ mod tests {
         let (start, mut met) = (Instant::now(), pool::available_threads() == 1);
         // Other tests may hold the helpers for a while.
         while !met && start.elapsed() < Duration::from_secs(60) {
-            met |= together(2, |part, meeting| {
+            met |= run(2, |part, barrier| {
                 for time in 1..200 {
                     // Two numbers in turn: one is written while the other may still be read.
                     numbers[part].store(time as u64, Ordering::Relaxed);
-                    meeting.arrive(part, 2 * time - 1);
-                    meeting.wait(part, 2 * time - 1);
+                    barrier.arrive(part, 2 * time - 1);
+                    barrier.wait(part, 2 * time - 1);
                     assert!(numbers.iter().all(|n| n.load(Ordering::Relaxed) == time as u64));
-                    meeting.arrive(part, 2 * time);
-                    meeting.wait(part, 2 * time);
+                    barrier.arrive(part, 2 * time);
+                    barrier.wait(part, 2 * time);
                 }
             });
         }
@@ -160,23 +149,27 @@ mod tests {
 
     #[test]
     fn a_part_that_panics_is_not_waited_for() {
-        for _ in 0..100 {
+        let start = Instant::now();
+        let mut panicked = pool::available_threads() == 1;
+        while !panicked && start.elapsed() < Duration::from_secs(60) {
             let result = std::panic::catch_unwind(|| {
-                together(2, |part, meeting| {
+                run(2, |part, barrier| {
                     assert!(part == 0, "on purpose");
-                    meeting.arrive(part, 1);
-                    meeting.wait(part, 1);
+                    barrier.arrive(part, 1);
+                    barrier.wait(part, 1);
                 })
             });
-            assert!(result.is_err() || result.is_ok_and(|met| !met));
+            panicked = result.is_err();
+            assert!(panicked || result.is_ok_and(|gathered| !gathered));
         }
+        assert!(panicked, "never gathered");
     }
 
     #[test]
     fn nothing_is_called_where_not_all_can_run() {
         // Parts of a call have no helpers of their own.
         pool::run(2, |_| {
-            assert!(!together(2, |_, _| panic!("called")));
+            assert!(!run(2, |_, _| panic!("called")));
         });
     }
 }

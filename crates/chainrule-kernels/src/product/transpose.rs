@@ -5,11 +5,11 @@ use pulp::Simd;
 
 /// to(c, r) = from(r, c), for up to 16 rows `from`, and 0 for those missing; as many rows `to` as there are.
 #[inline(always)]
-pub(super) fn turn<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+pub(super) fn transpose<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
     #[cfg(target_arch = "x86_64")]
     if S::F32_LANES == 16 {
         // SAFETY: only AVX-512 has vectors of 16.
-        unsafe { turn_vectors(from, to) };
+        unsafe { transpose_vectors(from, to) };
         return;
     }
     for (c, to) in to.iter_mut().enumerate() {
@@ -20,10 +20,10 @@ pub(super) fn turn<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32; PAN
     }
 }
 
-/// [`turn`]: pairs of rows are interleaved, then pairs of pairs, then quarters of vectors change places.
+/// [`transpose`]: pairs of rows are interleaved, then pairs of pairs, then quarters of vectors change places.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-fn turn_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+fn transpose_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
     use std::arch::x86_64::{
         __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
         _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
@@ -73,8 +73,8 @@ mod tests {
     use crate::simd::{Level, kernel};
 
     kernel! {
-        fn turned<'a>(simd, from: &'a [[f32; PANEL]], to: &'a mut [[f32; PANEL]]) {
-            turn(simd, from, to);
+        fn transposed<'a>(simd, from: &'a [[f32; PANEL]], to: &'a mut [[f32; PANEL]]) {
+            transpose(simd, from, to);
         }
     }
 
@@ -88,7 +88,7 @@ mod tests {
             for rows in 0..=PANEL {
                 for columns in 0..=PANEL {
                     let mut to = [[-1.0; PANEL]; PANEL];
-                    turned(&from[..rows], &mut to[..columns]);
+                    transposed(&from[..rows], &mut to[..columns]);
                     for (c, to) in to.iter().enumerate() {
                         for (r, &value) in to.iter().enumerate() {
                             let expected = match (c < columns, r < rows) {
