@@ -15,7 +15,7 @@
 //! bits.
 
 use super::dot::{self, Operands, Start};
-use super::{AMX, Bf16Level, EMULATED, PAIRED, STRIP, level, pack};
+use super::{Bf16Level, EMULATED, PAIRED, STRIP, level, pack};
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
 use crate::product::Matrix;
@@ -196,7 +196,7 @@ native! {
     fn amx(layers: &[Layer], n: usize, x: &[f32], here: &mut [Line], next: &mut [Line], a: &mut [f32]) {
         // SAFETY: as in `avx512`.
         let simd = unsafe { pulp::x86::V4::new_unchecked() };
-        through::<pulp::x86::V4, AMX, TALLEST>(simd, layers, n, x, here, next, a);
+        through::<pulp::x86::V4, { super::AMX }, TALLEST>(simd, layers, n, x, here, next, a);
     }
 }
 
@@ -306,7 +306,7 @@ fn sums<S: Simd, const LEVEL: u8, const TALL: usize>(
     tile: &mut Tile<TALL>,
 ) {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if LEVEL == AMX {
+    if LEVEL == super::AMX {
         tile.0.fill(*bias);
         // Where the strip has one panel, it stands for the second, whose columns nobody reads.
         let panel = if columns > PANEL { filled * PANEL } else { 0 };
