@@ -13,8 +13,8 @@ use crate::pool::{self, MAX_PARTS};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long part 0 waits for the others to begin: a virtual core that sleeps is woken in less.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long part 0 waits for the others to begin: a virtual core that sleeps takes up to some milliseconds.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// How often a part looks for the others before it lets somebody else use its core.
 const SPINS: u32 = 1 << 13;

@@ -66,13 +66,14 @@ impl Pace {
                 ..batches
             };
             let is_alone = self.is_alone(work);
-            let start = Instant::now();
-            let steps = if is_alone {
-                Some(alone(step.from(first), these, sums))
+            let found = if is_alone {
+                let start = Instant::now();
+                let steps = alone(step.from(first), these, sums);
+                Some((steps, start.elapsed()))
             } else {
                 together(step.from(first), these, sums, others)
             };
-            let Some(steps) = steps else {
+            let Some((steps, time)) = found else {
                 self.together = None; // so that the next tries are alone
                 self.end(false, None);
                 continue;
@@ -81,7 +82,7 @@ impl Pace {
             if steps < count {
                 break;
             }
-            self.seconds += start.elapsed().as_secs_f64();
+            self.seconds += time.as_secs_f64();
             self.work += count * work;
             if self.work >= WORK {
                 self.end(is_alone, Some(self.seconds / self.work as f64));

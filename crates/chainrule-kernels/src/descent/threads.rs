@@ -14,7 +14,8 @@ use crate::memory::Aligned;
 use crate::panel::with_vectors;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What a thread has of its own.
 #[derive(Debug)]
@@ -73,22 +74,25 @@ pub(super) fn alone(step: Step, batches: Batches, loss_sums: &mut [f64]) -> usiz
     steps(step, batches, Some(loss_sums), None, false)
 }
 
-/// All steps on this thread and one for each of `others`; None, and no step, if so many threads cannot be had at the moment.
+/// All steps on this thread and one for each of `others`; how many were made, and the time from when all had gathered. None, and
+/// no step, if so many threads cannot be had at the moment.
 pub(super) fn together(
     step: Step,
     batches: Batches,
     loss_sums: &mut [f64],
     others: &mut [Own],
-) -> Option<usize> {
+) -> Option<(usize, Duration)> {
     let shared = batches.batch_size >= SHARED_FROM;
     let (sums, others) = ((Shared::new(loss_sums), loss_sums.len()), (Shared::new(others), others.len()));
-    let made = AtomicUsize::new(0);
+    let made = Mutex::new((0, Duration::ZERO));
     let all = barrier::run(1 + others.1, |part, barrier| {
         let barrier = Some((barrier, part));
         if part == 0 {
             // SAFETY: this part alone uses them.
             let sums = unsafe { std::slice::from_raw_parts_mut(sums.0.get(), sums.1) };
-            made.store(steps(step, batches, Some(sums), barrier, shared), Ordering::Relaxed);
+            let start = Instant::now();
+            let count = steps(step, batches, Some(sums), barrier, shared);
+            *made.lock().unwrap_or_else(PoisonError::into_inner) = (count, start.elapsed());
         } else {
             // SAFETY: nobody changes what is copied before this part has arrived for the first time. Each part has buffers of its
             // own.
@@ -96,7 +100,7 @@ pub(super) fn together(
             steps(step, batches, None, barrier, shared);
         }
     });
-    all.then(|| made.into_inner())
+    all.then(|| made.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 kernel! {
