@@ -149,7 +149,7 @@ fn multiply(
                     dot::amx(job, a, b, scratch);
                 }
             }
-            #[allow(unreachable_patterns)]
+            #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
             Some(_) => emulated(job, a, b, scratch),
         });
     });

@@ -162,7 +162,8 @@ pub fn forward_one(
     rows::forward_shared(d, x, w, bias, f, &mut z[..d.m], &mut a[..d.m], threads);
 }
 
-/// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`, or z where f needs it ([`Nonlinearity::needs_z`]); for `delta (n, m)`, `dx (n, k)`.
+/// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`, or z where f needs it ([`Nonlinearity::needs_z`]); for
+/// `delta (n, m)`, `dx (n, k)`.
 ///
 /// # Panics
 /// If a slice is shorter than its shape.

@@ -137,8 +137,8 @@ impl Descent {
     /// A network for batches of up to `capacity` samples.
     ///
     /// # Panics
-    /// If there are no layers, a layer's inputs are not the units of the one before, or a slope needs z
-    /// ([`Nonlinearity::needs_z`]).
+    /// If there are no layers, a layer's inputs are not the units of the one before, the places of parameters overlap, or a slope
+    /// needs z ([`Nonlinearity::needs_z`]).
     pub fn new(layers: Vec<Layer>, loss: Loss, capacity: usize) -> Self {
         assert!(!layers.is_empty() && layers.windows(2).all(|pair| pair[0].units == pair[1].inputs));
         assert!(are_apart(&layers), "layers lie in each other's parameters");

@@ -120,14 +120,13 @@ impl Stack {
         Buffers([room(), room()])
     }
 
-    /// The answers `a (n, m)` of the last layer for `x (n, k)`, on this thread.
+    /// The answers `a (n, m)` of the last layer for `x (n, k)`, on this thread; without layers there are none.
     ///
     /// # Panics
-    /// If there is no layer, a slice is shorter than its shape, or `n` is more than [`Stack::together`].
+    /// If a slice is shorter than its shape, or `n` is more than [`Stack::together`].
     pub fn forward(&self, n: usize, x: &[f32], buffers: &mut Buffers, a: &mut [f32]) {
-        let (Some(first), Some(last)) = (self.layers.first(), self.layers.last()) else {
-            panic!("bf16: a stack without layers")
-        };
+        let [first, ..] = &self.layers[..] else { return };
+        let last = self.layers.last().unwrap_or(first);
         assert!(n <= self.together(), "bf16: {n} samples at once, at most {}", self.together());
         let (x, a, layers) = (&x[..n * first.k], &mut a[..n * last.m], &self.layers[..]);
         let Buffers([here, next]) = buffers;
@@ -144,7 +143,7 @@ impl Stack {
                     amx(layers, n, x, here, next, a);
                 }
             }
-            #[allow(unreachable_patterns)]
+            #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
             Some(_) => emulated(layers, n, x, here, next, a),
         }
     }
@@ -261,10 +260,9 @@ fn product<S: Simd, const LEVEL: u8, const TALL: usize>(
     let (pairs, filled) = (k.div_ceil(2), k.next_multiple_of(PAIRED) / 2);
     let (group, next_panels) = (TALL * k.div_ceil(PAIRED), m.div_ceil(PAIRED));
     let mut tile = Tile([[0.0; STRIP]; TALL]);
-    for left in (0..m).step_by(STRIP) {
+    for (left, bias) in (0..m).step_by(STRIP).zip(bias.as_chunks().0) {
         let columns = STRIP.min(m - left);
         let panels = &w[left / PANEL * filled..][..columns.div_ceil(PANEL) * filled];
-        let bias: &[f32; STRIP] = bias[left..left + STRIP].try_into().expect("whole strips");
         for top in (0..n).step_by(TALL) {
             let rows = TALL.min(n - top);
             let samples = flat(&samples[top / TALL * group..][..group]);
