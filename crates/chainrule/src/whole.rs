@@ -6,7 +6,7 @@ use crate::batch::TargetCoding;
 use crate::config::TrainConfig;
 use crate::dataset::{Dataset, Features, Targets};
 use crate::loss::Loss;
-use crate::metrics::{Accuracy, argmax};
+use crate::metrics::{Accuracy, is_argmax};
 use crate::network::Network;
 use crate::profile::{Part, Profile};
 use crate::state::Running;
@@ -115,7 +115,7 @@ impl WholeSteps {
             descent::Targets::Labels(labels) if config.accuracy == Accuracy::Argmax => {
                 // Finite: the kernel stops before an answer that is not.
                 running.correct
-                    + rows.filter(|(a, sample)| argmax(a) == labels[**sample] as usize).count() as f64
+                    + rows.filter(|(a, sample)| is_argmax(a, labels[**sample] as usize)).count() as f64
             }
             descent::Targets::Values(values) if config.accuracy != Accuracy::None => {
                 rows.fold(running.correct, |sum, (a, &s)| {
