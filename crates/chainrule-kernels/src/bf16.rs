@@ -199,7 +199,9 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
             for left in job.columns.clone().step_by(STRIP) {
                 let right = (left + STRIP).min(job.columns.end);
                 pack::b::<LEVEL>(&b, from..to, left..right, packed_b);
-                for i in rows.clone().step_by(TALL) {
+                let (next, tiles) = (right..(right + STRIP).min(job.columns.end), rows.len().div_ceil(TALL));
+                for (number, i) in rows.clone().step_by(TALL).enumerate() {
+                    product::prefetch_b(&b, from..to, next.clone(), number, tiles);
                     let tall = TALL.min(rows.end - i);
                     let a = &packed_a[(i - top) * PANEL..];
                     let mut j = left;
@@ -210,6 +212,10 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
                         let columns = width.min(right - j);
                         let at = Place { i, j, rows: tall, columns, first: from == 0, last: to == job.inner };
                         product::begin(job, &at, width, tile);
+                        let below = i + tall..rows.end.min(i + tall + TALL);
+                        if !(below.is_empty() || at.first && !at.last) {
+                            product::prefetch_place(job, &Place { i: below.start, rows: below.len(), ..at });
+                        }
                         let b = &packed_b[(j - left) / PANEL * PANEL * filled + (j - left) % PANEL..];
                         let operands = dot::Operands { a, height, b, panel: filled * PANEL, pairs };
                         // SAFETY: a's panels have `height` rows, of which `tall` from row i on are packed; both operands

@@ -74,6 +74,7 @@ impl<T: Real> Aligned<T> {
     /// `len` zeros.
     pub fn zeros(len: usize) -> Self {
         let storage = vec![T::default(); len + LINE / size_of::<T>()];
+        prefer_huge_pages(&storage);
         let address = storage.as_ptr() as usize;
         let first = (address.next_multiple_of(LINE) - address) / size_of::<T>();
         Self { storage, first, len }

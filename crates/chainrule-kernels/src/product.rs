@@ -27,12 +27,12 @@ use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
-use finish::prefetch_place;
-use pack::{pack_a, pack_b, prefetch_b};
+use pack::{pack_a, pack_b};
 use pulp::Simd;
 use tile::{Steps, tiles};
 
-pub(crate) use finish::{begin, end};
+pub(crate) use finish::{begin, end, prefetch_place};
+pub(crate) use pack::prefetch_b;
 
 /// Summed indices per block: a panel of b of this length and one tile's rows of a stay in the first cache levels.
 const INNER: usize = 512;
@@ -257,8 +257,9 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let width = VECTORS * S::F32_LANES;
     let (packed, rest) = scratch.split_at_mut(INNER * COLUMNS);
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
-    // Half as many where the next block is asked for while this one is used.
-    let block = if matches!(b, Matrix::TransposedPanels(..)) { COLUMNS / 2 } else { COLUMNS };
+    // Where the next block is asked for while this one is used, both share the room. Panels in place need no asking.
+    let ahead = matches!(b, Matrix::TransposedPanels(..));
+    let block = if ahead { COLUMNS / 2 } else { COLUMNS };
     for left in job.columns.clone().step_by(block) {
         let right = (left + block).min(job.columns.end);
         let mut from = 0;
@@ -309,8 +310,10 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     if at.last {
                         prefetch_place(job, &at);
                     }
-                    prefetch_b(&b, next.0.clone(), next.1.clone(), tile_number, tiles_of_block);
-                    tile_number += 1;
+                    if ahead {
+                        prefetch_b(&b, next.0.clone(), next.1.clone(), tile_number, tiles_of_block);
+                        tile_number += 1;
+                    }
                     let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
                     // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.

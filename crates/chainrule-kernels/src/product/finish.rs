@@ -39,9 +39,9 @@ pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
     }
 }
 
-/// Asks for what [`end`] will read and change of c, while the tile is computed.
+/// Asks for what [`begin`] or [`end`] will read and change of c, while a tile is computed.
 #[inline(always)]
-pub(super) fn prefetch_place(job: &Job, at: &Place) {
+pub(crate) fn prefetch_place(job: &Job, at: &Place) {
     let (lines, numbers) = match job.lies {
         Lies::Rows(_) => (at.rows, at.columns),
         Lies::Panels(_) => (at.columns.div_ceil(PANEL), at.rows * PANEL - at.j % PANEL),

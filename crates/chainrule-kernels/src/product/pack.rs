@@ -49,15 +49,27 @@ pub(super) fn pack_b<S: Simd>(
     }
 }
 
-/// Asks for part number `part` of `parts` of what [`pack_b`] will read next: turned panels lie where no processor looks ahead.
+/// Asks for part number `part` of `parts` of what will be packed next, indices `range` of `columns`: it comes from far away, and
+/// turned panels lie where no processor looks ahead.
 #[inline(always)]
-pub(super) fn prefetch_b(b: &Matrix, range: Range<usize>, columns: Range<usize>, part: usize, parts: usize) {
-    if let Matrix::TransposedPanels(data, width) = *b {
-        let (start, end) = (columns.len() * part / parts, columns.len() * (part + 1) / parts);
-        for p in range.step_by(PANEL) {
-            let at = (p / PANEL * width + columns.start + start) * PANEL;
-            prefetch_lines_l2(data.as_ptr().wrapping_add(at), end - start);
+pub(crate) fn prefetch_b(b: &Matrix, range: Range<usize>, columns: Range<usize>, part: usize, parts: usize) {
+    let share = |len: usize| len * part / parts..len * (part + 1) / parts;
+    match *b {
+        Matrix::Panels(data, height) => {
+            let share = share(range.len());
+            for left in columns.step_by(PANEL) {
+                let at = left * height + (range.start + share.start) * PANEL;
+                prefetch_lines_l2(data.as_ptr().wrapping_add(at), share.len());
+            }
         }
+        Matrix::TransposedPanels(data, width) => {
+            let share = share(columns.len());
+            for p in range.step_by(PANEL) {
+                let at = (p / PANEL * width + columns.start + share.start) * PANEL;
+                prefetch_lines_l2(data.as_ptr().wrapping_add(at), share.len());
+            }
+        }
+        Matrix::Rows(..) | Matrix::Columns(..) => {} // no weights: small, and used a moment ago
     }
 }
 
