@@ -18,7 +18,7 @@
 
 use crate::activation::{self, Nonlinearity};
 use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
-use crate::sparse::{self, SparseRows};
+use crate::sparse::{self, Nonzeros, SparseRows};
 use crate::{Real, bf16, rows};
 
 /// Units of a panel.
@@ -142,8 +142,11 @@ pub fn forward<'x, T: Real>(
 /// [`forward`] of one sample in f32, its units split over threads: for weights that stay as they are, so that each core keeps
 /// its own in cache. Where steps change them, they would go from core to core.
 ///
+/// With `nonzeros`, which has room for k numbers, inputs of 0 are left out if there are enough of them: the same bits, but for the
+/// sign of a sum of 0, if the weights are finite.
+///
 /// # Panics
-/// As [`forward`], or if `d` is not of one sample.
+/// As [`forward`], or if `d` is not of one sample, or `nonzeros` has too little room.
 #[allow(clippy::too_many_arguments)] // as there
 pub fn forward_one(
     d: Dims,
@@ -154,12 +157,13 @@ pub fn forward_one(
     z: &mut [f32],
     a: &mut [f32],
     threads: usize,
+    nonzeros: Option<&mut Nonzeros>,
 ) {
     assert_eq!(d.n, 1, "forward_one: one sample");
     d.check("forward_one", x.len(), w.len(), z.len().min(a.len()));
     assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward_one: bias of another length");
     let f = f.unwrap_or(Nonlinearity::Identity);
-    rows::forward_shared(d, x, w, bias, f, &mut z[..d.m], &mut a[..d.m], threads);
+    rows::forward_shared(d, &x[..d.k], w, bias, f, &mut z[..d.m], &mut a[..d.m], threads, nonzeros);
 }
 
 /// dx = delta w^T, with `below` = (f, a) times f'(z) where a = f(z) `(n, k)`, or z where f needs it ([`Nonlinearity::needs_z`]); for

@@ -14,6 +14,7 @@ use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel};
 use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
+use crate::sparse::Nonzeros;
 use pulp::Simd;
 
 /// Weights from which a second thread pays off for a single sample (measured): they come from its core's own cache.
@@ -22,7 +23,7 @@ const PARALLEL_FROM: usize = 1 << 16;
 /// Weights that are worth waking a helper for: they take some 20 microseconds.
 const WORTH_WAKING: usize = 1 << 19;
 
-/// [`forward`] of a single sample, its units split over threads.
+/// [`forward`] of a single sample, its units split over threads; with `nonzeros` over the nonzero inputs only, if they are few.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn forward_shared(
     d: Dims,
@@ -33,10 +34,16 @@ pub(crate) fn forward_shared(
     z: &mut [f32],
     a: &mut [f32],
     threads: usize,
+    nonzeros: Option<&mut Nonzeros>,
 ) {
+    let list = nonzeros.map(|nonzeros| nonzeros.of(x)).filter(|(columns, _)| columns.len() < d.k / 4 * 3);
+    let forward = |d, w, bias, z, a| match list {
+        Some((columns, values)) => forward_listed(d, columns, values, w, bias, f, z, a),
+        None => forward(d, x, w, bias, f, z, a),
+    };
     let unit = 4 * PANEL;
     if d.k * d.m < PARALLEL_FROM {
-        return forward(d, x, w, bias, f, z, a);
+        return forward(d, w, bias, z, a);
     }
     let parts = threads.clamp(1, d.m.div_ceil(unit).min(pool::MAX_PARTS));
     let (z, a) = (Shared::new(z), Shared::new(a));
@@ -46,7 +53,7 @@ pub(crate) fn forward_shared(
         let [z, a] = [z, a]
             .map(|to| unsafe { std::slice::from_raw_parts_mut(to.get().add(units.start), units.len()) });
         let bias = if bias.len() == d.m { &bias[units.clone()] } else { bias };
-        forward(Dims { m: units.len(), ..d }, x, &w[units.start * d.k..], bias, f, z, a);
+        forward(Dims { m: units.len(), ..d }, &w[units.start * d.k..], bias, z, a);
     };
     if d.k * d.m < WORTH_WAKING { pool::run_short(parts, compute) } else { pool::run(parts, compute) }
 }
@@ -56,28 +63,54 @@ kernel! {
     pub(crate) fn forward<'a>(simd, d: Dims, x: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
             for s in 0..d.n {
-                let x = &x[s * d.k..(s + 1) * d.k];
+                let x = x[s * d.k..(s + 1) * d.k].iter().copied().enumerate();
                 let (z, a) = (&mut z[s * d.m..(s + 1) * d.m], &mut a[s * d.m..(s + 1) * d.m]);
-                let mut left = 0;
-                while left + 4 * PANEL <= d.m.next_multiple_of(PANEL) {
-                    forward_panels::<S, V, 4>(simd, d.k, x, &w[left * d.k..], bias, f, left, z, a);
-                    left += 4 * PANEL;
-                }
-                while left < d.m {
-                    forward_panels::<S, V, 1>(simd, d.k, x, &w[left * d.k..], bias, f, left, z, a);
-                    left += PANEL;
-                }
+                forward_row::<S, V>(simd, d.k, x, w, bias, f, z, a);
             }
+        });
+    }
+}
+
+kernel! {
+    /// [`forward`] of one sample, whose inputs are 0 but for `values`, which lie in `columns`.
+    pub(crate) fn forward_listed<'a>(simd, d: Dims, columns: &'a [u16], values: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
+        panel::with_vectors!(S, V, {
+            let x = columns.iter().map(|&i| usize::from(i)).zip(values.iter().copied());
+            forward_row::<S, V>(simd, d.k, x, w, bias, f, z, a);
         });
     }
 }
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
+fn forward_row<S: Simd, const V: usize>(
+    simd: S,
+    k: usize,
+    x: impl Iterator<Item = (usize, f32)> + Clone,
+    w: &[f32],
+    bias: &[f32],
+    f: Nonlinearity,
+    z: &mut [f32],
+    a: &mut [f32],
+) {
+    let (m, mut left) = (z.len(), 0);
+    while left + 4 * PANEL <= m.next_multiple_of(PANEL) {
+        forward_panels::<S, V, 4>(simd, k, x.clone(), &w[left * k..], bias, f, left, z, a);
+        left += 4 * PANEL;
+    }
+    while left < m {
+        forward_panels::<S, V, 1>(simd, k, x.clone(), &w[left * k..], bias, f, left, z, a);
+        left += PANEL;
+    }
+}
+
+/// P panels from unit `left` on, for the inputs `x` with their numbers, which are below k.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
 fn forward_panels<S: Simd, const V: usize, const P: usize>(
     simd: S,
     k: usize,
-    x: &[f32],
+    x: impl Iterator<Item = (usize, f32)>,
     w: &[f32],
     bias: &[f32],
     f: Nonlinearity,
@@ -93,7 +126,7 @@ fn forward_panels<S: Simd, const V: usize, const P: usize>(
     for (p, panel) in panels.iter_mut().enumerate() {
         *panel = &w[p * k * PANEL..(p + 1) * k * PANEL];
     }
-    for (i, &x) in x.iter().enumerate() {
+    for (i, x) in x {
         let x = simd.splat_f32s(x);
         for (acc, panel) in acc.iter_mut().zip(panels) {
             let row: Panel<S, V> = panel::load(simd, &panel[i * PANEL..(i + 1) * PANEL]);

@@ -32,6 +32,7 @@ mod gradient;
 mod lists;
 
 pub use build::count_nonzeros;
+pub use compact::Nonzeros;
 pub use gradient::weight_gradient;
 pub use lists::SparseRows;
 

@@ -1,9 +1,11 @@
 //! Answers as fast as they can be had: forward passes in f32 that allocate nothing, for one sample or many.
 //!
 //! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Every thread takes its own samples
-//! through all layers, a few at a time, so that they stay in its cache; of a single one they share the units. The answers have the same bits as a forward pass of
-//! training over the same kernels, for any number of threads.
+//! through all layers, a few at a time, so that they stay in its cache; of a single one they share the units, and leave out what
+//! relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, but for the sign of a
+//! sum of 0, for any number of threads.
 
+use crate::activation::Activation;
 use crate::dataset::SPARSE_BELOW;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
@@ -12,7 +14,7 @@ use chainrule_kernels::bf16::{Buffers, Stack};
 use chainrule_kernels::dense::{self, Dims, Input, ROWWISE_BATCH};
 use chainrule_kernels::memory::Aligned;
 use chainrule_kernels::pool;
-use chainrule_kernels::sparse::SparseRows;
+use chainrule_kernels::sparse::{Nonzeros, SparseRows};
 use std::ops::Range;
 
 /// Samples that go through a layer together: their activations stay in the first cache levels.
@@ -54,6 +56,9 @@ struct Part {
     /// Those of each stack of layers in bf16.
     packed: Vec<Buffers>,
     /// z of the layer at work, a of it and of the one before: each `(together, units)` of the widest layer.
+    /// For what a layer reads behind relu, of whose answers many are 0; none where leaving them out could hide a weight that
+    /// is not finite.
+    nonzeros: Option<Nonzeros>,
     z: Aligned<f32>,
     a: [Aligned<f32>; 2],
     /// `(capacity, outputs)`
@@ -81,7 +86,8 @@ impl Predictor {
         if params.len() != net.layout().len() {
             return Err(Error::shape("parameters of the predictor", net.layout().len(), params.len()));
         }
-        let part = Part::new(net, capacity, density <= SPARSE_BELOW, &[]);
+        let finite = params.iter().all(|w| w.is_finite());
+        let part = Part::new(net, capacity, density <= SPARSE_BELOW, finite, &[]);
         let answers = vec![0.0; capacity * net.spec().outputs()];
         let (net, params, parts) = (net.clone(), Aligned::from(params), vec![part]);
         Ok(Self { net, params, capacity, stacks: Vec::new(), parts, answers })
@@ -101,7 +107,8 @@ impl Predictor {
     /// The same on up to `threads` threads; each gets samples of its own, or units of a single one. The answers stay the same.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
-        let part = || Part::new(&self.net, self.capacity, self.is_sparse(), &self.stacks);
+        let finite = self.parts[0].nonzeros.is_some();
+        let part = || Part::new(&self.net, self.capacity, self.is_sparse(), finite, &self.stacks);
         self.parts = (0..threads.clamp(1, pool::MAX_PARTS)).map(|_| part()).collect();
         self
     }
@@ -172,7 +179,7 @@ fn stacks(net: &Network, params: &[f32], range: Range<usize>) -> Vec<Layers> {
 }
 
 impl Part {
-    fn new(net: &Network, capacity: usize, sparse: bool, stacks: &[Layers]) -> Self {
+    fn new(net: &Network, capacity: usize, sparse: bool, finite: bool, stacks: &[Layers]) -> Self {
         let together = stacks.iter().map(|layers| layers.stack.together()).min().unwrap_or(TOGETHER);
         let together = together.min(capacity).min(MOST_TOGETHER);
         let spec = net.spec();
@@ -180,8 +187,9 @@ impl Part {
         let packed = stacks.iter().map(|layers| layers.stack.buffers()).collect();
         let widest = spec.layers.iter().map(|layer| layer.units).max().unwrap_or(0);
         let zeros = || Aligned::zeros(together * widest);
+        let nonzeros = (finite && widest <= 1 << 16).then(|| Nonzeros::with_capacity(widest));
         let answers = vec![0.0; capacity * spec.outputs()];
-        Self { together, lists, packed, z: zeros(), a: [zeros(), zeros()], answers }
+        Self { together, lists, packed, nonzeros, z: zeros(), a: [zeros(), zeros()], answers }
     }
 
     /// Writes the answers for `x (n, inputs)`; `stacks` is empty, or holds all layers that do not read lists.
@@ -209,7 +217,11 @@ impl Part {
                     (Some((layers, buffers)), Input::Dense(x)) => {
                         stack(spec, layers, n, x, buffers, &mut self.z, a);
                     }
-                    (_, input) => layer(net, spec, params, l, n, input, &mut self.z, a, threads),
+                    (_, input) => {
+                        let behind_relu = l > 0 && spec.layers[l - 1].activation == Activation::Relu;
+                        let nonzeros = self.nonzeros.as_mut().filter(|_| behind_relu);
+                        layer(net, spec, params, l, n, input, &mut self.z, a, threads, nonzeros);
+                    }
                 }
                 std::mem::swap(&mut here, &mut below);
                 l = end;
@@ -249,13 +261,14 @@ fn layer(
     z: &mut [f32],
     a: &mut [f32],
     threads: usize,
+    nonzeros: Option<&mut Nonzeros>,
 ) {
     let layer = &spec.layers[l];
     let d = Dims { n, k: spec.inputs_of(l), m: layer.units };
     let (weight, bias) = (&params[net.layout().weight(l)], &params[net.layout().bias(l)]);
     let fused = layer.activation.fused();
     match x {
-        Input::Dense(x) if threads > 1 => dense::forward_one(d, x, weight, bias, fused, z, a, threads),
+        Input::Dense(x) if n == 1 => dense::forward_one(d, x, weight, bias, fused, z, a, threads, nonzeros),
         _ => dense::forward(d, x, weight, bias, fused, z, a, 1),
     }
     if fused.is_none() {

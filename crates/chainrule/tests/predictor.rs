@@ -69,6 +69,20 @@ fn same_bits_as_the_forward_pass_over_the_same_kernels() {
     }
 }
 
+/// What relu has made 0 is left out only where 0 times a weight is 0.
+#[test]
+fn a_weight_that_is_not_finite_shows_behind_an_input_of_0() {
+    let data = data(1, 1);
+    let net = network(&data, "hidden = [40]\nactivation = \"relu\"");
+    let mut params = net.init::<f32>(4).unwrap();
+    params[net.layout().weight(1)].fill(f32::INFINITY);
+    let x = rows(&data);
+    let mut ws = Workspace::new(&net, 1, 1);
+    net.forward(&params, &x, &mut ws);
+    let answer = Predictor::new(&net, &params, 1, 1.0).unwrap().predict(&x).to_vec();
+    assert!(ws.output().iter().chain(&answer).all(|a| a.is_nan()), "{answer:?}");
+}
+
 /// Of the whole call, whatever samples the threads and chunks take.
 #[test]
 fn bf16_has_the_bits_of_such_a_trainers_forward_pass() {

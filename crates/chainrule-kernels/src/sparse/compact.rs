@@ -4,8 +4,28 @@
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Level;
 
+/// The numbers of a row that are not zero, and where they lie: buffers for one row at a time.
+#[derive(Clone, Debug)]
+pub struct Nonzeros {
+    columns: Vec<u16>,
+    values: Vec<f32>,
+}
+
+impl Nonzeros {
+    /// For rows of up to `numbers`, at most 65,536.
+    pub fn with_capacity(numbers: usize) -> Self {
+        Self { columns: vec![0; numbers + SLACK], values: vec![0.0; numbers + SLACK] }
+    }
+
+    /// Those of `row`: where they lie, and what they are.
+    pub(crate) fn of(&mut self, row: &[f32]) -> (&[u16], &[f32]) {
+        let count = nonzeros(row, &mut self.columns, &mut self.values);
+        (&self.columns[..count], &self.values[..count])
+    }
+}
+
 /// Numbers beyond the last nonzero one that may be overwritten: a vector is always stored whole.
-pub(super) const SLACK: usize = 16;
+pub(super) const SLACK: usize = 32;
 
 /// Writes the places of the nonzero numbers of `row` to `columns` and the numbers to `values`, in their order; what lies
 /// behind them is overwritten, too. Their count.
@@ -22,7 +42,13 @@ pub(super) fn nonzeros(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> 
     #[cfg(target_arch = "x86_64")]
     if Level::current() == Level::Avx512 {
         // SAFETY: this CPU has the instructions, and there is room (above).
-        return unsafe { with_vectors(row, columns, values) };
+        return unsafe {
+            if is_x86_feature_detected!("avx512vbmi2") {
+                with_long_vectors(row, columns, values)
+            } else {
+                with_vectors(row, columns, values)
+            }
+        };
     }
     // As whole numbers from load to store: a comparison of floats asks for NaN as well (a tenth more instructions).
     let (bits, kept) = (row.as_ptr().cast::<u32>(), values.as_mut_ptr().cast::<u32>());
@@ -71,9 +97,47 @@ unsafe fn with_vectors(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> 
     at
 }
 
+/// [`with_vectors`] with the places of 32 numbers in one vector: a third less to store.
+///
+/// # Safety
+/// As there, and the CPU has AVX-512BW and VBMI2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+unsafe fn with_long_vectors(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> usize {
+    use std::arch::x86_64::{
+        _CMP_NEQ_UQ, _mm512_add_epi16, _mm512_cmp_ps_mask, _mm512_loadu_epi16, _mm512_maskz_compress_epi16,
+        _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi16, _mm512_setzero_ps,
+        _mm512_storeu_epi16, _mm512_storeu_ps,
+    };
+    let numbers: [u16; 32] = std::array::from_fn(|i| i as u16);
+    // SAFETY: 32 numbers of 2 bytes are a vector.
+    let mut places = unsafe { _mm512_loadu_epi16(numbers.as_ptr().cast()) };
+    let mut at = 0;
+    for numbers in row.chunks(32) {
+        let all = u32::MAX >> (32 - numbers.len());
+        // SAFETY: the masks leave out what lies beyond the row. At most as many numbers are kept as were read, so that the 32 that
+        // are stored from `at` on lie within the row's room and its slack.
+        unsafe {
+            let low = _mm512_maskz_loadu_ps(all as u16, numbers.as_ptr());
+            let high = _mm512_maskz_loadu_ps((all >> 16) as u16, numbers.as_ptr().wrapping_add(16));
+            let keep_low = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(low, _mm512_setzero_ps()); // NaN is kept
+            let keep_high = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(high, _mm512_setzero_ps());
+            let middle = at + keep_low.count_ones() as usize;
+            _mm512_storeu_ps(values.as_mut_ptr().add(at), _mm512_maskz_compress_ps(keep_low, low));
+            _mm512_storeu_ps(values.as_mut_ptr().add(middle), _mm512_maskz_compress_ps(keep_high, high));
+            let keep = u32::from(keep_low) | u32::from(keep_high) << 16;
+            let kept = _mm512_maskz_compress_epi16(keep, places);
+            _mm512_storeu_epi16(columns.as_mut_ptr().add(at).cast(), kept);
+            at = middle + keep_high.count_ones() as usize;
+        }
+        places = _mm512_add_epi16(places, _mm512_set1_epi16(32));
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{SLACK, nonzeros};
+    use super::*;
     use crate::simd::Level;
 
     #[test]
@@ -100,6 +164,15 @@ mod tests {
                     assert_eq!(found, expected, "{len} numbers, every {step}th, {}", level.name());
                 }
                 Level::set(best);
+                #[cfg(target_arch = "x86_64")]
+                if Level::Avx512.is_available() {
+                    // A CPU with the longer vectors has these, too.
+                    let (mut columns, mut values) = (vec![9; len + SLACK], vec![9.0; len + SLACK]);
+                    // SAFETY: this CPU has the instructions, and there is room.
+                    let count = unsafe { with_vectors(&row, &mut columns, &mut values) };
+                    assert_eq!(columns[..count], expected.iter().map(|&(i, _)| i).collect::<Vec<_>>());
+                    assert!(expected.iter().zip(&values).all(|(&(_, bits), value)| bits == value.to_bits()));
+                }
             }
         }
     }
