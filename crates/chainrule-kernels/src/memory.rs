@@ -75,9 +75,7 @@ impl<T: Real> Aligned<T> {
     pub fn zeros(len: usize) -> Self {
         let storage = vec![T::default(); len + LINE / size_of::<T>()];
         prefer_huge_pages(&storage);
-        let address = storage.as_ptr() as usize;
-        let first = (address.next_multiple_of(LINE) - address) / size_of::<T>();
-        Self { storage, first, len }
+        Self { first: to_line(&storage), storage, len }
     }
 }
 
@@ -89,10 +87,29 @@ impl<T: Real> From<&[T]> for Aligned<T> {
     }
 }
 
-impl<T: Real> Clone for Aligned<T> {
+// Not derived: the copy lies elsewhere, and its first line begins at another place.
+impl<T: Clone> Clone for Aligned<T> {
     fn clone(&self) -> Self {
-        Self::from(&**self)
+        let mut storage = Vec::with_capacity(self.storage.len());
+        let first = to_line(&storage);
+        prefer_huge_pages(&storage);
+        storage.extend_from_slice(&self.storage[..first]);
+        storage.extend_from_slice(self);
+        storage.extend_from_slice(&self.storage[storage.len()..]);
+        Self { storage, first, len: self.len }
     }
+}
+
+impl<T: PartialEq> PartialEq for Aligned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+/// How many numbers of a buffer lie before its first whole cache line.
+fn to_line<T>(buffer: &Vec<T>) -> usize {
+    let address = buffer.as_ptr() as usize;
+    (address.next_multiple_of(LINE) - address) / size_of::<T>()
 }
 
 impl<T> Deref for Aligned<T> {

@@ -100,7 +100,7 @@ impl Network {
             f.backward(&below.z[..size], &below.a[..size], delta);
         }
         if ws.dropping && !below.keep.is_empty() {
-            delta.iter_mut().zip(&below.keep).for_each(|(d, &keep)| *d *= keep);
+            delta.iter_mut().zip(below.keep.iter()).for_each(|(d, &keep)| *d *= keep);
         }
         ws.lap(Part::CarryBack(l));
     }

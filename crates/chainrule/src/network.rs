@@ -6,6 +6,7 @@ use crate::rng::Rng;
 use crate::spec::NetworkSpec;
 use crate::{Real, Result};
 use chainrule_kernels::dense::{self, Dims, How, Input};
+use chainrule_kernels::memory::Aligned;
 use rand::RngExt;
 
 /// A checked spec with the places of its parameters. Holds no numbers: those are in a flat vector beside it.
@@ -32,13 +33,13 @@ pub struct Workspace<T> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct LayerBuffers<T> {
-    pub z: Vec<T>,
-    pub a: Vec<T>,
-    pub delta: Vec<T>,
+    pub z: Aligned<T>,
+    pub a: Aligned<T>,
+    pub delta: Aligned<T>,
     /// What the next layer reads when units are dropped, a ⊙ keep; empty without dropout.
-    pub dropped: Vec<T>,
+    pub dropped: Aligned<T>,
     /// 0 for a dropped unit, 1/(1 - dropout) for a kept one; empty without dropout.
-    pub keep: Vec<T>,
+    pub keep: Aligned<T>,
 }
 
 impl<T: Real> Workspace<T> {
@@ -48,11 +49,11 @@ impl<T: Real> Workspace<T> {
             let size = capacity * units;
             let dropped = if dropout > 0.0 { size } else { 0 };
             LayerBuffers {
-                z: vec![T::default(); size],
-                a: vec![T::default(); size],
-                delta: vec![T::default(); size],
-                dropped: vec![T::default(); dropped],
-                keep: vec![T::default(); dropped],
+                z: Aligned::zeros(size),
+                a: Aligned::zeros(size),
+                delta: Aligned::zeros(size),
+                dropped: Aligned::zeros(dropped),
+                keep: Aligned::zeros(dropped),
             }
         };
         let layers = net.spec.layers.iter().map(|layer| buffers(layer.units, layer.dropout)).collect();

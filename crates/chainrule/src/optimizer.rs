@@ -2,6 +2,7 @@
 
 use crate::call::{Call, serde_as_text};
 use crate::{Error, Real, Result};
+use chainrule_kernels::memory::Aligned;
 use chainrule_kernels::{pool, simd};
 use std::fmt;
 use std::ops::Range;
@@ -61,13 +62,13 @@ pub struct OptimizerState<T> {
     /// Steps taken.
     pub t: u64,
     /// Named vectors, in the order of [`Optimizer::slots`].
-    pub slots: Vec<Vec<T>>,
+    pub slots: Vec<Aligned<T>>,
 }
 
 impl<T: Real> OptimizerState<T> {
     /// The state before the first step: zeros.
     pub fn new(optimizer: Optimizer, parameters: usize) -> Self {
-        Self { t: 0, slots: vec![vec![T::default(); parameters]; optimizer.slots().len()] }
+        Self { t: 0, slots: vec![Aligned::zeros(parameters); optimizer.slots().len()] }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::rng::{self, Rng, Stream};
 use crate::schedule::PlateauState;
 use crate::train::Trainer;
 use crate::{Error, Real, Result};
+use chainrule_kernels::memory::Aligned;
 use serde::{Deserialize, Serialize};
 
 /// The figures of one epoch.
@@ -151,7 +152,7 @@ impl<T: Real> Trainer<'_, T> {
                 self.memory.pairs.push_back((s, y));
             }
         } else {
-            self.optimizer.slots = optimizer.into_iter().map(|(_, vector)| vector).collect();
+            self.optimizer.slots = optimizer.into_iter().map(|(_, vector)| Aligned::from(&*vector)).collect();
         }
         self.optimizer.t = optimizer_steps;
         self.params.copy_from_slice(&params);
@@ -165,7 +166,7 @@ impl<T: Real> Trainer<'_, T> {
 
     /// The complete state after the last step.
     pub fn snapshot(&self) -> Snapshot<T> {
-        let named = |(name, slot): (&&str, &Vec<T>)| ((*name).to_string(), slot.clone());
+        let named = |(name, slot): (&&str, &Aligned<T>)| ((*name).to_string(), slot.to_vec());
         let slots = self.config.optimizer.slots().iter().zip(&self.optimizer.slots).map(named);
         let pairs = self.memory.pairs.iter().enumerate().flat_map(|(i, (s, y))| {
             [(format!("lbfgs.s.{i}"), s.clone()), (format!("lbfgs.y.{i}"), y.clone())]
