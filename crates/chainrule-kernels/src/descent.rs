@@ -14,8 +14,8 @@
 //! sending results about. The threads wait for each other once a step, for a of the first layer; in large batches twice, as there they
 //! share the samples on their way through the other layers.
 //!
-//! BP2 needs W by rows of outputs: `turned` holds such a copy of all layers but the first, and is updated along with W by
-//! the same multiply-adds, so that both stay the same to the bit.
+//! BP2 needs W by rows of outputs: `turned` holds such a copy of all layers but the first, which is updated along with W by
+//! the same multiply-adds, or in large batches made anew, so that both stay the same to the bit.
 //!
 //! Letters: `n` samples of a batch, `k` inputs and `m` units of a layer. Rows are padded with zeros to multiples of 16.
 

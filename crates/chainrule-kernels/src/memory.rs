@@ -91,7 +91,7 @@ impl<T: Real> From<&[T]> for Aligned<T> {
 impl<T: Clone> Clone for Aligned<T> {
     fn clone(&self) -> Self {
         let mut storage = Vec::with_capacity(self.storage.len());
-        let first = to_line(&storage);
+        let first = to_line(storage.spare_capacity_mut());
         prefer_huge_pages(&storage);
         storage.extend_from_slice(&self.storage[..first]);
         storage.extend_from_slice(self);
@@ -107,7 +107,7 @@ impl<T: PartialEq> PartialEq for Aligned<T> {
 }
 
 /// How many numbers of a buffer lie before its first whole cache line.
-fn to_line<T>(buffer: &Vec<T>) -> usize {
+fn to_line<T>(buffer: &[T]) -> usize {
     let address = buffer.as_ptr() as usize;
     (address.next_multiple_of(LINE) - address) / size_of::<T>()
 }

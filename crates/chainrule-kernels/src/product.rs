@@ -27,12 +27,12 @@ use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
-use pack::{pack_a, pack_b};
+use pack::pack_a;
 use pulp::Simd;
 use tile::{Steps, tiles};
 
 pub(crate) use finish::{begin, end, prefetch_place};
-pub(crate) use pack::prefetch_b;
+pub(crate) use pack::{pack_b, prefetch_b};
 
 /// Summed indices per block: a panel of b of this length and one tile's rows of a stay in the first cache levels.
 const INNER: usize = 512;
@@ -49,6 +49,9 @@ const TILE: usize = 14 * 32;
 /// Multiply-adds from which another thread pays off (measured where cores are far apart: handing over a part, and the numbers it
 /// needs, costs some microseconds).
 pub(crate) const PARALLEL_FROM: usize = 1 << 20;
+
+/// Multiply-adds that take as long as what is done once for each number of c, about (measured).
+const STORED: usize = 16;
 
 /// A matrix within a slice.
 #[derive(Clone, Copy, Debug)]
@@ -198,8 +201,11 @@ pub(crate) fn each_part(
         Split::Rows => rows.div_ceil(2),
         Split::Columns => columns.div_ceil(PANEL),
     };
-    let parts =
-        if rows * inner * columns < PARALLEL_FROM { 1 } else { threads.clamp(1, most.min(pool::MAX_PARTS)) };
+    let parts = if rows * (inner + STORED) * columns < PARALLEL_FROM {
+        1
+    } else {
+        threads.clamp(1, most.min(pool::MAX_PARTS))
+    };
     let c = Shared::new(c);
     pool::run(parts, |part| {
         let (part_rows, part_columns) = match split {

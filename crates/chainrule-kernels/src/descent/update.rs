@@ -6,6 +6,7 @@ use super::layers::{a_row, delta_row, load, store};
 use super::{Layer, Step};
 use crate::dense::PANEL;
 use crate::panel::Panel;
+use crate::product::{Matrix, pack_b};
 use crate::simd::mul_add;
 use crate::sparse::{self, add_to_rows, scaled};
 use pulp::Simd;
@@ -110,6 +111,10 @@ unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, u
     }
 }
 
+/// Samples of a batch from which turning W round takes less time than updating it once more by outputs (measured); the bits are the
+/// same.
+const TURNED_FROM: usize = 32;
+
 /// The update of all layers but the first: W, W by outputs, b.
 ///
 /// # Safety
@@ -126,7 +131,14 @@ pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) 
                 let w = step.rest.get().add(layer.weight);
                 update::<S, V>(simd, step, (layer.inputs, layer.units), x, delta, w);
                 let turned = step.turned.get().add(step.turned_at[l]);
-                update::<S, V>(simd, step, (layer.units, layer.inputs), delta, x, turned);
+                if step.samples.len() < TURNED_FROM {
+                    update::<S, V>(simd, step, (layer.units, layer.inputs), delta, x, turned);
+                } else {
+                    let w = std::slice::from_raw_parts(w, layer.inputs * layer.width());
+                    let turned = std::slice::from_raw_parts_mut(turned, layer.units * below.width());
+                    let w = Matrix::TransposedPanels(w, layer.inputs);
+                    pack_b(simd, &w, 0..layer.units, 0..layer.inputs, turned);
+                }
             }
             update_bias::<S, V>(simd, step, l, 0..layer.units);
         }

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 /// Copies columns `columns` of b, indices `range`, into panels (range, 16), the last one filled up with zeros.
 #[inline(always)]
-pub(super) fn pack_b<S: Simd>(
+pub(crate) fn pack_b<S: Simd>(
     simd: S,
     b: &Matrix,
     range: Range<usize>,
