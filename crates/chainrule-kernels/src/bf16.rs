@@ -54,8 +54,8 @@ const STRIP: usize = 2 * PANEL;
 /// Numbers of a row of a panel of a: 16 pairs.
 const PAIRED: usize = 2 * PANEL;
 
-/// The largest tile: 32 rows of 32 columns.
-const TILE: usize = 32 * STRIP;
+/// The largest tile: 32 rows of 32 columns; and a row that they start from.
+const TILE: usize = 33 * STRIP;
 
 /// z = x w + b and a = f(z), as [`crate::dense::forward`]; x and w are rounded to bf16.
 ///
@@ -211,29 +211,30 @@ fn blocks<S: Simd, const LEVEL: u8, const TALL: usize>(
                         let width = if single { PANEL } else { wide };
                         let columns = width.min(right - j);
                         let at = Place { i, j, rows: tall, columns, first: from == 0, last: to == job.inner };
-                        product::begin(job, &at, width, tile);
+                        // AMX reads and writes whole tiles.
+                        let direct = LEVEL != AMX;
+                        let sums = product::begin(job, &at, width, tile, direct);
                         let below = i + tall..rows.end.min(i + tall + TALL);
-                        if !(below.is_empty() || at.first && !at.last) {
+                        // Of a first block that is not the last, c is only written.
+                        if !below.is_empty() && (!at.first || at.last) {
                             product::prefetch_place(job, &Place { i: below.start, rows: below.len(), ..at });
                         }
                         let b = &packed_b[(j - left) / PANEL * PANEL * filled + (j - left) % PANEL..];
                         let operands = dot::Operands { a, height, b, panel: filled * PANEL, pairs };
                         // SAFETY: a's panels have `height` rows, of which `tall` from row i on are packed; both operands
-                        // are packed for as many pairs, in whole panels; the tile has room for its rows.
+                        // are packed for as many pairs, in whole panels; `begin` has found room for the sums.
                         unsafe {
                             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
                             if LEVEL == AMX {
                                 amx::tile(&operands, tile);
                             }
-                            let sums = (tile.as_mut_ptr(), width);
-                            let start = dot::Start { from: sums.0, step: width };
                             if LEVEL != AMX && single {
-                                dot::tiles::<S, LEVEL, TALL, 1>(simd, tall, &operands, start, sums);
+                                dot::tiles::<S, LEVEL, TALL, 1>(simd, tall, &operands, sums);
                             } else if LEVEL != AMX {
-                                dot::tiles::<S, LEVEL, TALL, 2>(simd, tall, &operands, start, sums);
+                                dot::tiles::<S, LEVEL, TALL, 2>(simd, tall, &operands, sums);
                             }
                         }
-                        product::end(simd, job, &at, width, tile);
+                        product::end(simd, job, &at, width, tile, direct);
                         j += width;
                     }
                 }

@@ -142,7 +142,7 @@ pub fn forward<'x, T: Real>(
 /// [`forward`] of one sample in f32, its units split over threads: for weights that stay as they are, so that each core keeps
 /// its own in cache. Where steps change them, they would go from core to core.
 ///
-/// With `nonzeros`, which has room for k numbers, inputs of 0 are left out if there are enough of them: the same bits, but for the
+/// With `nonzeros`, which has room for k numbers, inputs of 0 are left out if they are at least a quarter: the same bits, but for the
 /// sign of a sum of 0, if the weights are finite.
 ///
 /// # Panics

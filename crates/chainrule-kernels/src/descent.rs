@@ -274,13 +274,8 @@ impl Descent {
     fn turn(&mut self, params: &[f32]) {
         let turned = &mut self.own[0].turned;
         for (layer, &at) in self.layers.iter().zip(&self.turned_at).skip(1) {
-            let (k, m) = (layer.inputs, layer.units);
-            for j in 0..m {
-                for i in 0..k {
-                    let w = params[layer.weight + j / PANEL * PANEL * k + i * PANEL + j % PANEL];
-                    turned[at + i / PANEL * PANEL * m + j * PANEL + i % PANEL] = w;
-                }
-            }
+            let w = &params[layer.weight..layer.weight + layer.inputs * layer.width()];
+            update::turn(w, layer.inputs, layer.units, &mut turned[at..]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Buffers that begin at a cache line, so that no vector of a row lies across two; large ones in huge pages.
 
 use crate::Real;
+use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line, and of the longest vector.
@@ -62,7 +63,6 @@ pub fn prefer_huge_pages<T>(buffer: &Vec<T>) {
 }
 
 /// Numbers whose first one lies at the start of a cache line.
-#[derive(Debug)]
 pub struct Aligned<T> {
     storage: Vec<T>,
     /// Where in `storage` the first whole cache line begins.
@@ -75,7 +75,7 @@ impl<T: Real> Aligned<T> {
     pub fn zeros(len: usize) -> Self {
         let storage = vec![T::default(); len + LINE / size_of::<T>()];
         prefer_huge_pages(&storage);
-        Self { first: to_line(&storage), storage, len }
+        Self { first: before_line(&storage), storage, len }
     }
 }
 
@@ -87,11 +87,12 @@ impl<T: Real> From<&[T]> for Aligned<T> {
     }
 }
 
-// Not derived: the copy lies elsewhere, and its first line begins at another place.
+// Not derived, as the copy's first line begins elsewhere; for any T, so that structs of such buffers can derive it. What lies
+// beside the numbers is copied to fill the lines.
 impl<T: Clone> Clone for Aligned<T> {
     fn clone(&self) -> Self {
         let mut storage = Vec::with_capacity(self.storage.len());
-        let first = to_line(storage.spare_capacity_mut());
+        let first = before_line(storage.spare_capacity_mut());
         prefer_huge_pages(&storage);
         storage.extend_from_slice(&self.storage[..first]);
         storage.extend_from_slice(self);
@@ -100,16 +101,22 @@ impl<T: Clone> Clone for Aligned<T> {
     }
 }
 
+/// How many numbers of a buffer lie before its first whole cache line.
+fn before_line<T>(buffer: &[T]) -> usize {
+    let address = buffer.as_ptr() as usize;
+    (address.next_multiple_of(LINE) - address) / size_of::<T>()
+}
+
+impl<T: Debug> Debug for Aligned<T> {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 impl<T: PartialEq> PartialEq for Aligned<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
-}
-
-/// How many numbers of a buffer lie before its first whole cache line.
-fn to_line<T>(buffer: &[T]) -> usize {
-    let address = buffer.as_ptr() as usize;
-    (address.next_multiple_of(LINE) - address) / size_of::<T>()
 }
 
 impl<T> Deref for Aligned<T> {
@@ -128,6 +135,26 @@ impl<T> DerefMut for Aligned<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn begin_at_lines<T: Real>() {
+        for len in [0, 1, 15, 16, 17, 31, HUGE / 4 + 5] {
+            let values: Vec<T> = (0..len).map(|i| T::from_f64(i as f64)).collect();
+            let from = Aligned::from(&values[..]);
+            let mut copy = from.clone();
+            for buffer in [&from, &copy, &Aligned::zeros(len)] {
+                assert_eq!((buffer.as_ptr() as usize % LINE, buffer.len()), (0, len));
+            }
+            assert!(*from == *values && copy == from);
+            copy.fill(T::from_f64(-1.0));
+            assert!(*from == *values, "a copy is one");
+        }
+    }
+
+    #[test]
+    fn aligned_numbers_begin_at_lines() {
+        begin_at_lines::<f32>();
+        begin_at_lines::<f64>();
+    }
 
     #[test]
     fn huge_pages_hold_what_small_ones_do() {

@@ -33,24 +33,28 @@ use tile::{Steps, tiles};
 
 pub(crate) use finish::{begin, end, prefetch_place};
 pub(crate) use pack::{pack_b, prefetch_b};
+pub(crate) use tile::Sums;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use transpose::transpose_vectors;
 
 /// Summed indices per block: a panel of b of this length and one tile's rows of a stay in the first cache levels.
 const INNER: usize = 512;
 
-/// Columns of b that are used at once: with [`INNER`] rows, half a megabyte, which stays in the second cache level.
+/// Columns of b that are used at once, or more if they are shorter than a block: with [`INNER`] rows, half a megabyte, which stays in
+/// the second cache level.
 const COLUMNS: usize = 256;
 
 /// The most terms of a sum that changes c itself ([`Finish::Descend`]): it is complete within one block.
 pub const MOST_DESCENDED: usize = INNER;
 
-/// The largest tile: 14 rows of 2 vectors of 16.
-const TILE: usize = 14 * 32;
+/// The largest tile: 14 rows of 2 vectors of 16; and a row that they start from.
+const TILE: usize = 15 * 32;
 
-/// Multiply-adds from which another thread pays off (measured where cores are far apart: handing over a part, and the numbers it
+/// Multiply-adds, those of [`STORED`] included, from which another thread pays off (measured where cores are far apart: handing over a part, and the numbers it
 /// needs, costs some microseconds).
 pub(crate) const PARALLEL_FROM: usize = 1 << 20;
 
-/// Multiply-adds that take as long as what is done once for each number of c, about (measured).
+/// Multiply-adds that take about as long as what is done once for each number of c (measured).
 const STORED: usize = 16;
 
 /// A matrix within a slice.
@@ -201,7 +205,7 @@ pub(crate) fn each_part(
         Split::Rows => rows.div_ceil(2),
         Split::Columns => columns.div_ceil(PANEL),
     };
-    let parts = if rows * (inner + STORED) * columns < PARALLEL_FROM {
+    let parts = if (rows * columns).saturating_mul(inner + STORED) < PARALLEL_FROM {
         1
     } else {
         threads.clamp(1, most.min(pool::MAX_PARTS))
@@ -265,7 +269,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
     let (packed_a, tile) = rest.split_at_mut(INNER * 16);
     // Where the next block is asked for while this one is used, both share the room. Panels in place need no asking.
     let ahead = matches!(b, Matrix::TransposedPanels(..));
-    let block = if ahead { COLUMNS / 2 } else { COLUMNS };
+    let block = COLUMNS * (INNER / job.inner.clamp(1, INNER)) / if ahead { 2 } else { 1 };
     for left in job.columns.clone().step_by(block) {
         let right = (left + block).min(job.columns.end);
         let mut from = 0;
@@ -312,7 +316,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                         first: from == 0,
                         last: to == job.inner,
                     };
-                    begin(job, &at, width, tile);
+                    let sums = begin(job, &at, width, tile, true);
                     if at.last {
                         prefetch_place(job, &at);
                     }
@@ -322,15 +326,15 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     }
                     let b = (&panels[offset.min(panels.len())..], height * PANEL); // none where nothing is summed
                     // SAFETY: a holds `rows` rows with indices from..to at `steps` (checked by `multiply`), or their packed
-                    // copy; panels hold k rows for every vector of this tile, and the tile has room for ROWS x width.
+                    // copy; panels hold k rows for every vector of this tile, and `begin` has found room for its sums.
                     unsafe {
                         if single {
-                            tiles::<S, ROWS, 1>(simd, k, rows, (a, steps), b, tile);
+                            tiles::<S, ROWS, 1>(simd, k, rows, (a, steps), b, sums);
                         } else {
-                            tiles::<S, ROWS, VECTORS>(simd, k, rows, (a, steps), b, tile);
+                            tiles::<S, ROWS, VECTORS>(simd, k, rows, (a, steps), b, sums);
                         }
                     }
-                    end(simd, job, &at, width, tile);
+                    end(simd, job, &at, width, tile, true);
                     j += width;
                 }
                 i += rows;

@@ -7,7 +7,8 @@
 //!              row i of panels:  [ p0 ] [ p1 ] [ p2 ] [ p3 ]     acc(p) = x_i * w(i, p) + acc(p), for i = 0, 1, …
 //! ```
 //!
-//! Sums over inputs or samples run in their order, with the same bits as [`crate::product`].
+//! Sums over inputs or samples run in their order, with the same bits as [`crate::product`], but for the sign of a sum of 0 where
+//! inputs of 0 are left out.
 
 use crate::activation::{self, Nonlinearity};
 use crate::dense::{Dims, PANEL};
@@ -19,6 +20,9 @@ use pulp::Simd;
 
 /// Weights from which a second thread pays off for a single sample (measured): they come from its core's own cache.
 const PARALLEL_FROM: usize = 1 << 16;
+
+/// The share of inputs that count up to which leaving out the others pays off: making their list takes time, too (estimated).
+const LISTED_UP_TO: f64 = 0.75;
 
 /// Weights that are worth waking a helper for: they take some 20 microseconds.
 const WORTH_WAKING: usize = 1 << 19;
@@ -36,13 +40,15 @@ pub(crate) fn forward_shared(
     threads: usize,
     nonzeros: Option<&mut Nonzeros>,
 ) {
-    let list = nonzeros.map(|nonzeros| nonzeros.of(x)).filter(|(columns, _)| columns.len() < d.k / 4 * 3);
-    let forward = |d, w, bias, z, a| match list {
-        Some((columns, values)) => forward_listed(d, columns, values, w, bias, f, z, a),
+    let few = |columns: &[u16]| columns.len() as f64 <= LISTED_UP_TO * d.k as f64;
+    let list = nonzeros.map(|nonzeros| nonzeros.of(x)).filter(|(columns, _)| few(columns));
+    let weights = list.map_or(d.k, |(columns, _)| columns.len()) * d.m;
+    let forward = |d: Dims, w, bias, z, a| match list {
+        Some((columns, values)) => forward_listed(d.k, columns, values, w, bias, f, z, a),
         None => forward(d, x, w, bias, f, z, a),
     };
     let unit = 4 * PANEL;
-    if d.k * d.m < PARALLEL_FROM {
+    if weights < PARALLEL_FROM {
         return forward(d, w, bias, z, a);
     }
     let parts = threads.clamp(1, d.m.div_ceil(unit).min(pool::MAX_PARTS));
@@ -55,7 +61,7 @@ pub(crate) fn forward_shared(
         let bias = if bias.len() == d.m { &bias[units.clone()] } else { bias };
         forward(Dims { m: units.len(), ..d }, &w[units.start * d.k..], bias, z, a);
     };
-    if d.k * d.m < WORTH_WAKING { pool::run_short(parts, compute) } else { pool::run(parts, compute) }
+    if weights < WORTH_WAKING { pool::run_short(parts, compute) } else { pool::run(parts, compute) }
 }
 
 kernel! {
@@ -72,15 +78,16 @@ kernel! {
 }
 
 kernel! {
-    /// [`forward`] of one sample, whose inputs are 0 but for `values`, which lie in `columns`.
-    pub(crate) fn forward_listed<'a>(simd, d: Dims, columns: &'a [u16], values: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
+    /// [`forward`] of one sample, whose k inputs are 0 but for `values`, which lie in `columns`.
+    fn forward_listed<'a>(simd, k: usize, columns: &'a [u16], values: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
             let x = columns.iter().map(|&i| usize::from(i)).zip(values.iter().copied());
-            forward_row::<S, V>(simd, d.k, x, w, bias, f, z, a);
+            forward_row::<S, V>(simd, k, x, w, bias, f, z, a);
         });
     }
 }
 
+/// One sample, of whose k inputs `x` are those that count, with their numbers.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 fn forward_row<S: Simd, const V: usize>(

@@ -11,7 +11,7 @@ use chainrule_kernels::activation::{self, Nonlinearity};
 use chainrule_kernels::dense::{self, Dims, Into, PANEL};
 use chainrule_kernels::descent::{Batches, Descent, Layer, Loss, Rate, Targets};
 use chainrule_kernels::product::{Finish, Lies, Matrix, Split, Start, multiply};
-use chainrule_kernels::sparse::{self, SparseRows};
+use chainrule_kernels::sparse::{self, Nonzeros, SparseRows};
 use levels::at_every_level;
 use std::ops::{Deref, DerefMut};
 
@@ -160,7 +160,9 @@ fn operand(way: usize, data: &[f32], rows: usize, columns: usize) -> Matrix<'_> 
 fn packed_products_stay_within_their_operands() {
     never_stray(|touches| {
         let mut all = Vec::new();
-        for (rows, inner, columns) in [(1, 1, 1), (15, 17, 18), (29, 33, 31), (5, 513, 35), (43, 6, 260)] {
+        for (rows, inner, columns) in
+            [(1, 1, 1), (15, 17, 18), (29, 33, 31), (5, 513, 35), (43, 6, 260), (301, 5, 170)]
+        {
             for way in 0..12 {
                 let (way_a, way_b, way_c) = (way % 2, [0, 2, 3][way / 2 % 3], [0, 2][way / 6]);
                 let (len_a, len_b) = (room(way_a, rows, inner), room(way_b, inner, columns));
@@ -224,6 +226,32 @@ fn sparse_products_stay_within_their_operands() {
     });
 }
 
+/// One sample whose zeros are left out, and lists of what is not zero: rows are read in whole vectors.
+#[test]
+fn lists_of_rows_stay_within_their_operands() {
+    never_stray(|touches| {
+        let mut all = Vec::new();
+        for k in [1, 15, 16, 17, 31, 32, 33, 48, 63, 64, 65] {
+            for (step, m) in [(1, 5), (2, 16), (3, 70)] {
+                let x: Vec<f32> =
+                    (0..3 * k).map(|i| if i % step == 0 { i as f32 + 0.5 } else { 0.0 }).collect();
+                let x = Guarded::new(&x, touches);
+                let d = Dims { n: 1, k, m };
+                let (w, bias) = (numbers::<f32>(d.weights(), touches), numbers::<f32>(m, touches));
+                let (mut z, mut a) = (numbers::<f32>(m, touches), numbers::<f32>(m, touches));
+                let (f, mut nonzeros) = (Some(Nonlinearity::Relu), Nonzeros::with_capacity(k));
+                dense::forward_one(d, &x[2 * k..], &w, &bias, f, &mut z, &mut a, 2, Some(&mut nonzeros));
+                let mut lists = SparseRows::with_capacity(3, k).unwrap();
+                lists.refill(&x);
+                let mut row = numbers::<f32>(k, touches);
+                lists.write_row(2, &mut row);
+                all.extend(bits(&[&z, &a, &row]));
+            }
+        }
+        all
+    });
+}
+
 #[test]
 fn steps_of_descent_stay_within_their_operands() {
     never_stray(|touches| {
@@ -254,7 +282,7 @@ fn steps_of_descent_stay_within_their_operands() {
                 inputs = m;
             }
             let outputs = units[units.len() - 1];
-            let count = 23;
+            let count = 43;
             let numbers_of: Vec<f64> = (0..count * 37).map(|i| (i % 5) as f64 / 4.0).collect();
             let bits_of: Vec<f64> = numbers_of.iter().map(|x| x.ceil()).collect();
             let rows = [&numbers_of, &bits_of].map(|x| SparseRows::from_reals(x, 37).unwrap());
@@ -265,6 +293,7 @@ fn steps_of_descent_stay_within_their_operands() {
                 for (rows, targets, batch_size, keep) in [
                     (&rows[0], Targets::Values(&values), 6, 0.9),
                     (&rows[1], Targets::Labels(&labels), 6, 0.9),
+                    (&rows[0], Targets::Labels(&labels), 40, 1.0),
                     (&rows[0], Targets::Labels(&labels), 1, 1.0),
                     (&rows[1], Targets::Values(&values), 1, 1.0),
                 ] {

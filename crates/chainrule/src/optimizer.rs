@@ -68,7 +68,7 @@ pub struct OptimizerState<T> {
 impl<T: Real> OptimizerState<T> {
     /// The state before the first step: zeros.
     pub fn new(optimizer: Optimizer, parameters: usize) -> Self {
-        Self { t: 0, slots: vec![Aligned::zeros(parameters); optimizer.slots().len()] }
+        Self { t: 0, slots: optimizer.slots().iter().map(|_| Aligned::zeros(parameters)).collect() }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Answers as fast as they can be had: forward passes in f32 that allocate nothing, for one sample or many.
 //!
 //! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Every thread takes its own samples
-//! through all layers, a few at a time, so that they stay in its cache; of a single one they share the units, and leave out what
-//! relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, but for the sign of a
-//! sum of 0, for any number of threads.
+//! through all layers, a few at a time, so that they stay in its cache. Of a single one they share the units, and leave out what
+//! relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, for any number of threads;
+//! of a single sample but for the sign of a sum of 0.
 
 use crate::activation::Activation;
 use crate::dataset::SPARSE_BELOW;
@@ -34,6 +34,9 @@ pub struct Predictor {
     capacity: usize,
     /// The layers whose operands are rounded to bf16 if there are more than a few samples: all, or none.
     stacks: Vec<Layers>,
+    /// What a layer reads behind relu, where many numbers are 0, of a single sample; none where leaving out zeros could hide a
+    /// weight that is not finite.
+    nonzeros: Option<Nonzeros>,
     parts: Vec<Part>,
     /// `(capacity, outputs)`
     answers: Vec<f32>,
@@ -56,13 +59,17 @@ struct Part {
     /// Those of each stack of layers in bf16.
     packed: Vec<Buffers>,
     /// z of the layer at work, a of it and of the one before: each `(together, units)` of the widest layer.
-    /// For what a layer reads behind relu, of whose answers many are 0; none where leaving them out could hide a weight that
-    /// is not finite.
-    nonzeros: Option<Nonzeros>,
     z: Aligned<f32>,
     a: [Aligned<f32>; 2],
     /// `(capacity, outputs)`
     answers: Vec<f32>,
+}
+
+/// How a call's single sample is answered: threads share its units, unless it is a list, which leaves too little to do. Of
+/// several samples each thread takes its own.
+struct One<'a> {
+    threads: usize,
+    nonzeros: Option<&'a mut Nonzeros>,
 }
 
 /// The places of as many samples as ever go together in a list: all of them, in their order.
@@ -86,11 +93,15 @@ impl Predictor {
         if params.len() != net.layout().len() {
             return Err(Error::shape("parameters of the predictor", net.layout().len(), params.len()));
         }
+        let part = Part::new(net, capacity, density <= SPARSE_BELOW, &[]);
+        let layers = &net.spec().layers;
+        let below = layers[..layers.len() - 1].iter().filter(|layer| layer.activation == Activation::Relu);
         let finite = params.iter().all(|w| w.is_finite());
-        let part = Part::new(net, capacity, density <= SPARSE_BELOW, finite, &[]);
+        let most = below.map(|layer| layer.units).max().filter(|&units| finite && units <= 1 << 16);
+        let nonzeros = most.map(Nonzeros::with_capacity);
         let answers = vec![0.0; capacity * net.spec().outputs()];
         let (net, params, parts) = (net.clone(), Aligned::from(params), vec![part]);
-        Ok(Self { net, params, capacity, stacks: Vec::new(), parts, answers })
+        Ok(Self { net, params, capacity, stacks: Vec::new(), nonzeros, parts, answers })
     }
 
     /// The same with operands of dense products rounded to bf16, as [`TrainConfig::bf16`](crate::config::TrainConfig::bf16)
@@ -107,8 +118,7 @@ impl Predictor {
     /// The same on up to `threads` threads; each gets samples of its own, or units of a single one. The answers stay the same.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
-        let finite = self.parts[0].nonzeros.is_some();
-        let part = || Part::new(&self.net, self.capacity, self.is_sparse(), finite, &self.stacks);
+        let part = || Part::new(&self.net, self.capacity, self.is_sparse(), &self.stacks);
         self.parts = (0..threads.clamp(1, pool::MAX_PARTS)).map(|_| part()).collect();
         self
     }
@@ -140,13 +150,16 @@ impl Predictor {
         let parts = if n * self.params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
         let (net, params) = (&self.net, &*self.params);
         let stacks = if n > ROWWISE_BATCH { &self.stacks[..] } else { &[] };
-        // The threads share the units of a single sample, unless it is a list, which leaves too little to do; of several
-        // samples each takes its own.
-        let threads = if n == 1 { self.parts.len() } else { 1 };
-        pool::each_mut(&mut self.parts[..parts], |part, buffers| {
-            let samples = pool::share(n, 1, part, parts);
-            buffers.predict(net, params, stacks, &x[samples.start * inputs..samples.end * inputs], threads);
-        });
+        if n == 1 {
+            let one = One { threads: self.parts.len(), nonzeros: self.nonzeros.as_mut() };
+            self.parts[0].predict(net, params, stacks, x, Some(one));
+        } else {
+            pool::each_mut(&mut self.parts[..parts], |part, buffers| {
+                let samples = pool::share(n, 1, part, parts);
+                let x = &x[samples.start * inputs..samples.end * inputs];
+                buffers.predict(net, params, stacks, x, None);
+            });
+        }
         if parts == 1 {
             return &self.parts[0].answers[..n * outputs];
         }
@@ -179,7 +192,7 @@ fn stacks(net: &Network, params: &[f32], range: Range<usize>) -> Vec<Layers> {
 }
 
 impl Part {
-    fn new(net: &Network, capacity: usize, sparse: bool, finite: bool, stacks: &[Layers]) -> Self {
+    fn new(net: &Network, capacity: usize, sparse: bool, stacks: &[Layers]) -> Self {
         let together = stacks.iter().map(|layers| layers.stack.together()).min().unwrap_or(TOGETHER);
         let together = together.min(capacity).min(MOST_TOGETHER);
         let spec = net.spec();
@@ -187,13 +200,12 @@ impl Part {
         let packed = stacks.iter().map(|layers| layers.stack.buffers()).collect();
         let widest = spec.layers.iter().map(|layer| layer.units).max().unwrap_or(0);
         let zeros = || Aligned::zeros(together * widest);
-        let nonzeros = (finite && widest <= 1 << 16).then(|| Nonzeros::with_capacity(widest));
         let answers = vec![0.0; capacity * spec.outputs()];
-        Self { together, lists, packed, nonzeros, z: zeros(), a: [zeros(), zeros()], answers }
+        Self { together, lists, packed, z: zeros(), a: [zeros(), zeros()], answers }
     }
 
     /// Writes the answers for `x (n, inputs)`; `stacks` is empty, or holds all layers that do not read lists.
-    fn predict(&mut self, net: &Network, params: &[f32], stacks: &[Layers], x: &[f32], threads: usize) {
+    fn predict(&mut self, net: &Network, params: &[f32], stacks: &[Layers], x: &[f32], mut one: Option<One>) {
         let spec = net.spec();
         let answers = self.answers.chunks_mut(self.together * spec.outputs());
         for (x, answers) in x.chunks(self.together * spec.inputs()).zip(answers) {
@@ -217,11 +229,7 @@ impl Part {
                     (Some((layers, buffers)), Input::Dense(x)) => {
                         stack(spec, layers, n, x, buffers, &mut self.z, a);
                     }
-                    (_, input) => {
-                        let behind_relu = l > 0 && spec.layers[l - 1].activation == Activation::Relu;
-                        let nonzeros = self.nonzeros.as_mut().filter(|_| behind_relu);
-                        layer(net, spec, params, l, n, input, &mut self.z, a, threads, nonzeros);
-                    }
+                    (_, input) => layer(net, spec, params, l, n, input, &mut self.z, a, one.as_mut()),
                 }
                 std::mem::swap(&mut here, &mut below);
                 l = end;
@@ -260,16 +268,19 @@ fn layer(
     x: Input<f32>,
     z: &mut [f32],
     a: &mut [f32],
-    threads: usize,
-    nonzeros: Option<&mut Nonzeros>,
+    one: Option<&mut One>,
 ) {
     let layer = &spec.layers[l];
     let d = Dims { n, k: spec.inputs_of(l), m: layer.units };
     let (weight, bias) = (&params[net.layout().weight(l)], &params[net.layout().bias(l)]);
     let fused = layer.activation.fused();
-    match x {
-        Input::Dense(x) if n == 1 => dense::forward_one(d, x, weight, bias, fused, z, a, threads, nonzeros),
-        _ => dense::forward(d, x, weight, bias, fused, z, a, 1),
+    match (x, one) {
+        (Input::Dense(x), Some(One { threads, nonzeros })) => {
+            let behind_relu = l > 0 && spec.layers[l - 1].activation == Activation::Relu;
+            let nonzeros = nonzeros.as_deref_mut().filter(|_| behind_relu);
+            dense::forward_one(d, x, weight, bias, fused, z, a, *threads, nonzeros);
+        }
+        (x, _) => dense::forward(d, x, weight, bias, fused, z, a, 1),
     }
     if fused.is_none() {
         let size = n * d.m;

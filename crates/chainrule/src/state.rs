@@ -152,7 +152,9 @@ impl<T: Real> Trainer<'_, T> {
                 self.memory.pairs.push_back((s, y));
             }
         } else {
-            self.optimizer.slots = optimizer.into_iter().map(|(_, vector)| Aligned::from(&*vector)).collect();
+            for (slot, (_, vector)) in self.optimizer.slots.iter_mut().zip(&optimizer) {
+                slot.copy_from_slice(vector);
+            }
         }
         self.optimizer.t = optimizer_steps;
         self.params.copy_from_slice(&params);

@@ -12,6 +12,7 @@
 //! ```
 
 use crate::dense::PANEL;
+use crate::product::Sums;
 use crate::simd::mul_add;
 use pulp::Simd;
 
@@ -34,15 +35,6 @@ pub(super) struct Operands<'a> {
     pub panel: usize,
     /// How many pairs are summed; both are packed for a whole number of panels of 16.
     pub pairs: usize,
-}
-
-/// The numbers that a tile's sums go on from.
-#[derive(Clone, Copy)]
-pub(super) struct Start {
-    /// Those of the first row.
-    pub from: *const f32,
-    /// Distance from one row to the next; 0 where all rows start alike.
-    pub step: usize,
 }
 
 /// A thread's block by `vdpbf16ps`.
@@ -82,8 +74,7 @@ pub(super) unsafe fn tiles<S: Simd, const LEVEL: u8, const TALL: usize, const VE
     simd: S,
     rows: usize,
     operands: &Operands,
-    start: Start,
-    (sums, step): (*mut f32, usize),
+    sums: Sums,
 ) {
     let mut i = 0;
     macro_rules! rows {
@@ -91,8 +82,7 @@ pub(super) unsafe fn tiles<S: Simd, const LEVEL: u8, const TALL: usize, const VE
             while rows - i >= $n {
                 // SAFETY: rows i.. of a and of the tile, of which at least as many are left as the callee takes.
                 unsafe {
-                    let start = Start { from: start.from.add(i * start.step), ..start };
-                    tile::<S, LEVEL, $n, VECTORS>(simd, operands, i, start, (sums.add(i * step), step));
+                    tile::<S, LEVEL, $n, VECTORS>(simd, operands, i, sums.below(i));
                 }
                 i += $n;
             }
@@ -115,15 +105,14 @@ pub(super) unsafe fn tiles<S: Simd, const LEVEL: u8, const TALL: usize, const VE
 /// ROWS x VECTORS sums in registers, for rows `first..` of a.
 ///
 /// # Safety
-/// The panels of a have `first + ROWS` rows or more, those of b every vector of this tile; both hold `pairs` pairs; `start` and
-/// `sums` have ROWS rows of VECTORS vectors, as far apart as they say, and may be the same.
+/// The panels of a have `first + ROWS` rows or more, those of b every vector of this tile; both hold `pairs` pairs; `sums`
+/// have ROWS rows of VECTORS vectors to read and to write.
 #[inline(always)]
 unsafe fn tile<S: Simd, const LEVEL: u8, const ROWS: usize, const VECTORS: usize>(
     simd: S,
     operands: &Operands,
     first: usize,
-    start: Start,
-    (sums, step): (*mut f32, usize),
+    sums: Sums,
 ) {
     let lanes = S::F32_LANES;
     let mut acc = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
@@ -132,7 +121,7 @@ unsafe fn tile<S: Simd, const LEVEL: u8, const ROWS: usize, const VECTORS: usize
     unsafe {
         for (i, row) in acc.iter_mut().enumerate() {
             for (v, acc) in row.iter_mut().enumerate() {
-                *acc = start.from.add(i * start.step + v * lanes).cast::<S::f32s>().read_unaligned();
+                *acc = sums.from.add(i * sums.from_step + v * lanes).cast::<S::f32s>().read_unaligned();
             }
         }
         let (mut a, mut b) = (operands.a.as_ptr().add(first * PANEL), operands.b.as_ptr());
@@ -158,7 +147,7 @@ unsafe fn tile<S: Simd, const LEVEL: u8, const ROWS: usize, const VECTORS: usize
         }
         for (i, row) in acc.iter().enumerate() {
             for (v, acc) in row.iter().enumerate() {
-                sums.add(i * step + v * lanes).cast::<S::f32s>().write_unaligned(*acc);
+                sums.to.add(i * sums.to_step + v * lanes).cast::<S::f32s>().write_unaligned(*acc);
             }
         }
     }

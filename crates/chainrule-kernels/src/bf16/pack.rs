@@ -11,6 +11,8 @@ use super::EMULATED;
 use super::PAIRED;
 use crate::dense::PANEL;
 use crate::product::Matrix;
+#[cfg(target_arch = "x86_64")]
+use crate::product::transpose_vectors;
 use std::ops::Range;
 
 /// `x` rounded to bf16: to nearest, ties to even; NaN stays NaN.
@@ -74,12 +76,19 @@ fn across<const LEVEL: u8>(x: &[f32; PANEL], y: &[f32; PANEL]) -> Pairs {
 /// Rows as columns.
 #[inline(always)]
 fn transpose<const LEVEL: u8>(block: &[Pairs; PANEL]) -> [Pairs; PANEL] {
+    let mut turned = [[0; PANEL]; PANEL];
     #[cfg(target_arch = "x86_64")]
     if LEVEL != EMULATED {
-        // SAFETY: the CPU has the instructions at this level.
-        return unsafe { native::transpose(block) };
+        let (from, to) = (&raw const *block, &raw mut turned);
+        // SAFETY: the CPU has AVX-512 at this level. u32 and f32 have one size and alignment, and lanes only change places.
+        unsafe {
+            transpose_vectors(
+                &*from.cast::<[[f32; PANEL]; PANEL]>(),
+                &mut *to.cast::<[[f32; PANEL]; PANEL]>(),
+            );
+        };
+        return turned;
     }
-    let mut turned = [[0; PANEL]; PANEL];
     for (i, row) in block.iter().enumerate() {
         for (turned, &pair) in turned.iter_mut().zip(row) {
             turned[i] = pair;
@@ -227,8 +236,7 @@ mod native {
     use super::{PANEL, Pairs};
     use std::arch::x86_64::{
         __m512i, _mm512_cvtne2ps_pbh, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutexvar_epi16,
-        _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+        _mm512_storeu_si512,
     };
     use std::mem::transmute;
 
@@ -275,39 +283,5 @@ mod native {
         // SAFETY: 32 times 16 bits.
         let places = unsafe { _mm512_loadu_si512(INTERLEAVED.as_ptr().cast()) };
         stored(_mm512_permutexvar_epi16(places, rounded(x, y)))
-    }
-
-    /// Four rounds of exchanges: within pairs of rows by 1 and 2 lanes, then by 4 and 8.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub fn transpose(block: &[Pairs; PANEL]) -> [Pairs; PANEL] {
-        // SAFETY: 16 times 32 bits each.
-        let row = |i: usize| unsafe { _mm512_loadu_si512(block[i].as_ptr().cast()) };
-        // t(g, c), for rows 4 g .. 4 g + 4: lane group l holds column 4 l + c of these rows.
-        let mut t = [[row(0); 4]; 4];
-        for (g, t) in t.iter_mut().enumerate() {
-            let (a, b, c, d) = (row(4 * g), row(4 * g + 1), row(4 * g + 2), row(4 * g + 3));
-            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-            (t[0], t[1]) = (_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-            let (ab, cd) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-            (t[2], t[3]) = (_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-        }
-        let mut turned = [[0; PANEL]; PANEL];
-        for c in 0..4 {
-            // Lane groups 0 and 2, then 1 and 3, of two row groups each; then the same of the four.
-            let (even_low, odd_low) = (
-                _mm512_shuffle_i32x4::<0b10_00_10_00>(t[0][c], t[1][c]),
-                _mm512_shuffle_i32x4::<0b11_01_11_01>(t[0][c], t[1][c]),
-            );
-            let (even_high, odd_high) = (
-                _mm512_shuffle_i32x4::<0b10_00_10_00>(t[2][c], t[3][c]),
-                _mm512_shuffle_i32x4::<0b11_01_11_01>(t[2][c], t[3][c]),
-            );
-            turned[c] = stored(_mm512_shuffle_i32x4::<0b10_00_10_00>(even_low, even_high));
-            turned[4 + c] = stored(_mm512_shuffle_i32x4::<0b10_00_10_00>(odd_low, odd_high));
-            turned[8 + c] = stored(_mm512_shuffle_i32x4::<0b11_01_11_01>(even_low, even_high));
-            turned[12 + c] = stored(_mm512_shuffle_i32x4::<0b11_01_11_01>(odd_low, odd_high));
-        }
-        turned
     }
 }

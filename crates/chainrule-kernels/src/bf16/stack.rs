@@ -14,11 +14,11 @@
 //! A strip of w serves all groups of the block before the next one is read. Sums have the order of [`super::forward`], and its
 //! bits.
 
-use super::dot::{self, Operands, Start};
+use super::dot::{self, Operands};
 use super::{Bf16Level, EMULATED, PAIRED, STRIP, level, pack};
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
-use crate::product::Matrix;
+use crate::product::{Matrix, Sums};
 use crate::simd::kernel;
 use pulp::Simd;
 
@@ -318,15 +318,15 @@ fn sums<S: Simd, const LEVEL: u8, const TALL: usize>(
     for j in (0..columns).step_by(wide) {
         let b = &flat(w)[j / PANEL * PANEL * filled + j % PANEL..];
         let operands = Operands { a, height: TALL, b, panel: filled * PANEL, pairs };
-        let start = Start { from: bias[j..].as_ptr(), step: 0 };
-        let sums = (tile.0.as_flattened_mut()[j..].as_mut_ptr(), STRIP);
+        let to = tile.0.as_flattened_mut()[j..].as_mut_ptr();
+        let sums = Sums { from: bias[j..].as_ptr(), from_step: 0, to, to_step: STRIP };
         // SAFETY: a group has TALL rows in each panel, of which `rows` are packed; the strip has a panel for each vector, both
         // packed for as many pairs; the bias has a number for each column from j on, the tile a row of 32 for each sample.
         unsafe {
             if wide > PANEL && columns - j <= PANEL {
-                dot::tiles::<S, LEVEL, TALL, 1>(simd, rows, &operands, start, sums);
+                dot::tiles::<S, LEVEL, TALL, 1>(simd, rows, &operands, sums);
             } else {
-                dot::tiles::<S, LEVEL, TALL, 2>(simd, rows, &operands, start, sums);
+                dot::tiles::<S, LEVEL, TALL, 2>(simd, rows, &operands, sums);
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{Layer, Step};
 use crate::dense::PANEL;
 use crate::panel::Panel;
 use crate::product::{Matrix, pack_b};
-use crate::simd::mul_add;
+use crate::simd::{kernel, mul_add};
 use crate::sparse::{self, add_to_rows, scaled};
 use pulp::Simd;
 use std::ops::Range;
@@ -111,8 +111,20 @@ unsafe fn update_bias<S: Simd, const V: usize>(simd: S, step: &Step, l: usize, u
     }
 }
 
-/// Samples of a batch from which turning W round takes less time than updating it once more by outputs (measured); the bits are the
-/// same.
+kernel! {
+    /// W by outputs, `turned (m, k)` in panels of 16 inputs, of `w (k, m)` in panels of 16 units.
+    pub(super) fn turn<'a>(simd, w: &'a [f32], k: usize, m: usize, turned: &'a mut [f32]) {
+        turn_panels(simd, w, k, m, turned);
+    }
+}
+
+#[inline(always)]
+fn turn_panels<S: Simd>(simd: S, w: &[f32], k: usize, m: usize, turned: &mut [f32]) {
+    pack_b(simd, &Matrix::TransposedPanels(w, k), 0..m, 0..k, turned);
+}
+
+/// Samples of a batch from which turning W round takes less time than updating it once more by outputs (measured with AVX-512); the
+/// bits are the same.
 const TURNED_FROM: usize = 32;
 
 /// The update of all layers but the first: W, W by outputs, b.
@@ -123,7 +135,8 @@ const TURNED_FROM: usize = 32;
 pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) {
     for l in 1..step.layers.len() {
         let (below, layer) = (&step.layers[l - 1], &step.layers[l]);
-        // SAFETY: rows of a(l-1) and delta(l), W and W by outputs, as `run` has checked.
+        // SAFETY: rows of a(l-1) and delta(l), W and W by outputs, as `run` has checked. The last two lie in buffers of their own,
+        // and this thread's copies of them are nobody else's.
         unsafe {
             if layer.train_weights {
                 let x = (a_row(step, l - 1, 0).cast_const(), below.width());
@@ -136,8 +149,7 @@ pub(super) unsafe fn update_rest<S: Simd, const V: usize>(simd: S, step: &Step) 
                 } else {
                     let w = std::slice::from_raw_parts(w, layer.inputs * layer.width());
                     let turned = std::slice::from_raw_parts_mut(turned, layer.units * below.width());
-                    let w = Matrix::TransposedPanels(w, layer.inputs);
-                    pack_b(simd, &w, 0..layer.units, 0..layer.inputs, turned);
+                    turn_panels(simd, w, layer.inputs, layer.units, turned);
                 }
             }
             update_bias::<S, V>(simd, step, l, 0..layer.units);

@@ -1,6 +1,6 @@
 //! A tile before and after its sums: what they start from, and what becomes of them.
 
-use super::{End, Job, Lies, Place, Start};
+use super::{End, Job, Lies, Place, Start, Sums};
 use crate::dense::PANEL;
 use crate::memory;
 use crate::simd::mul_add;
@@ -17,25 +17,59 @@ impl Job<'_> {
     }
 }
 
-/// Fills the tile with the values that its sums go on from.
+/// Where a tile's sums go on from and where they go. Unless they are `direct`, both are the rows of `tile`, as far apart as it is
+/// wide; else that is done only where they do not lie in c side by side, or are not ready to lie there. `tile` has room for one row
+/// more than its own.
 #[inline(always)]
-pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32]) {
-    for i in 0..at.rows {
-        let row = &mut tile[i * width..(i + 1) * width];
-        row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
+pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32], direct: bool) -> Sums {
+    let rows = at.rows * width;
+    if direct
+        && stays_in_c(job, at, width)
+        && let Lies::Rows(row) = job.lies
+    {
+        // SAFETY: (i, j) lies in this thread's block of c, which `each_part` has checked.
+        let to = unsafe { job.c.get().add(job.at(at.i, at.j)) };
         if !at.first {
-            for (piece, sums) in row[..at.columns].chunks_mut(PANEL).enumerate() {
-                let j = at.j + piece * PANEL;
-                // SAFETY: (i, j..) lies in this thread's block of c, which `each_part` has checked.
-                unsafe { resume(job, at.i + i, j, sums) };
-            }
+            return Sums { from: to, from_step: row, to, to_step: row };
+        }
+        start(job, at, &mut tile[rows..rows + width]);
+        return Sums { from: tile[rows..].as_ptr(), from_step: 0, to, to_step: row };
+    }
+    if direct && at.first {
+        start(job, at, &mut tile[rows..rows + width]);
+        let to = tile.as_mut_ptr();
+        return Sums { from: to.wrapping_add(rows), from_step: 0, to, to_step: width };
+    }
+    for (i, row) in tile[..rows].chunks_exact_mut(width).enumerate() {
+        if at.first {
+            start(job, at, row);
             continue;
         }
-        match job.start {
-            Start::Zero => row.fill(0.0),
-            Start::Bias([one]) => row[..at.columns].fill(*one),
-            Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
+        row[at.columns..].fill(0.0); // what lies in panels is stored with its padding
+        for (piece, sums) in row[..at.columns].chunks_mut(PANEL).enumerate() {
+            let j = at.j + piece * PANEL;
+            // SAFETY: (i, j..) lies in this thread's block of c, which `each_part` has checked.
+            unsafe { resume(job, at.i + i, j, sums) };
         }
+    }
+    let to = tile.as_mut_ptr();
+    Sums { from: to, from_step: width, to, to_step: width }
+}
+
+/// Whether a tile's sums, which go on with the next block, may lie in c themselves meanwhile.
+#[inline(always)]
+fn stays_in_c(job: &Job, at: &Place, width: usize) -> bool {
+    !at.last && at.columns == width && matches!(job.lies, Lies::Rows(_))
+}
+
+/// The values that the sums of a row of a tile start from; 0 beyond its columns: what lies in panels is stored with its padding.
+#[inline(always)]
+fn start(job: &Job, at: &Place, row: &mut [f32]) {
+    row[at.columns..].fill(0.0);
+    match job.start {
+        Start::Zero => row.fill(0.0),
+        Start::Bias([one]) => row[..at.columns].fill(*one),
+        Start::Bias(bias) => row[..at.columns].copy_from_slice(&bias[at.j..at.j + at.columns]),
     }
 }
 
@@ -78,9 +112,12 @@ unsafe fn resume(job: &Job, i: usize, j: usize, sums: &mut [f32]) {
     }
 }
 
-/// Moves a tile's sums to c, by `finish` if they are complete.
+/// Moves a tile's sums to c, by `finish` if they are complete; if they are `direct`, [`begin`] may have left them there.
 #[inline(always)]
-pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32]) {
+pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &[f32], direct: bool) {
+    if direct && stays_in_c(job, at, width) {
+        return;
+    }
     let finish = if at.last { job.finish } else { End::Store };
     match job.lies {
         Lies::Rows(_) => {

@@ -11,6 +11,28 @@ pub(super) struct Steps {
     pub index: usize,
 }
 
+/// Where the sums of a tile go on from, and where they go: the first row of each, and how far it is to the next; 0 where all rows
+/// start alike. Both may be the same place.
+#[derive(Clone, Copy)]
+pub(crate) struct Sums {
+    pub from: *const f32,
+    pub from_step: usize,
+    pub to: *mut f32,
+    pub to_step: usize,
+}
+
+impl Sums {
+    /// Those of row `i` and the rows below it.
+    ///
+    /// # Safety
+    /// There is such a row.
+    #[inline(always)]
+    pub unsafe fn below(self, i: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self { from: self.from.add(i * self.from_step), to: self.to.add(i * self.to_step), ..self } }
+    }
+}
+
 /// The products of a tile of `rows` rows: whole tiles at once, the last rows in smaller ones.
 ///
 /// # Safety
@@ -22,9 +44,8 @@ pub(super) unsafe fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
     rows: usize,
     (a, steps): (&[f32], Steps),
     (b, panel): (&[f32], usize),
-    sums: &mut [f32],
+    sums: Sums,
 ) {
-    let width = VECTORS * S::F32_LANES;
     let mut i = 0;
     macro_rules! rows {
         ($n:literal) => {
@@ -32,7 +53,7 @@ pub(super) unsafe fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
                 // SAFETY: rows i.. of a and of the tile, of which at least as many are left as the callee takes.
                 unsafe {
                     let a = a.as_ptr().add(i * steps.row);
-                    tile::<S, $n, VECTORS>(simd, k, a, steps, b.as_ptr(), panel, sums.as_mut_ptr().add(i * width));
+                    tile::<S, $n, VECTORS>(simd, k, a, steps, b.as_ptr(), panel, sums.below(i));
                 }
                 i += $n;
             }
@@ -54,7 +75,7 @@ pub(super) unsafe fn tiles<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ///
 /// # Safety
 /// `a` is readable at `i * steps.row + p * steps.index` for i < ROWS and p < k, `b` for k rows of 16
-/// numbers in every panel, `panel` apart, that the vectors lie in, and `sums` for ROWS rows of VECTORS vectors.
+/// numbers in every panel, `panel` apart, that the vectors lie in, and `sums` have ROWS rows of VECTORS vectors to read and to write.
 #[inline(always)]
 unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
@@ -63,7 +84,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     steps: Steps,
     b: *const f32,
     panel: usize,
-    sums: *mut f32,
+    sums: Sums,
 ) {
     let lanes = S::F32_LANES;
     let mut acc = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
@@ -72,7 +93,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     unsafe {
         for (i, row) in acc.iter_mut().enumerate() {
             for (v, acc) in row.iter_mut().enumerate() {
-                *acc = sums.add((i * VECTORS + v) * lanes).cast::<S::f32s>().read_unaligned();
+                *acc = sums.from.add(i * sums.from_step + v * lanes).cast::<S::f32s>().read_unaligned();
             }
         }
         let (mut a, mut b) = (a, b);
@@ -93,7 +114,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
         }
         for (i, row) in acc.iter().enumerate() {
             for (v, acc) in row.iter().enumerate() {
-                sums.add((i * VECTORS + v) * lanes).cast::<S::f32s>().write_unaligned(*acc);
+                sums.to.add(i * sums.to_step + v * lanes).cast::<S::f32s>().write_unaligned(*acc);
             }
         }
     }

@@ -22,8 +22,9 @@ pub(super) fn transpose<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32
 
 /// [`transpose`]: pairs of rows are interleaved, then pairs of pairs, then quarters of vectors change places.
 #[cfg(target_arch = "x86_64")]
+#[inline]
 #[target_feature(enable = "avx512f")]
-fn transpose_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+pub(crate) fn transpose_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
     use std::arch::x86_64::{
         __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
         _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,

@@ -12,8 +12,12 @@ pub struct Nonzeros {
 }
 
 impl Nonzeros {
-    /// For rows of up to `numbers`, at most 65,536.
+    /// For rows of up to `numbers`.
+    ///
+    /// # Panics
+    /// If there are more than 65,536 of them.
     pub fn with_capacity(numbers: usize) -> Self {
+        assert!(numbers <= 1 << 16, "nonzeros: places of {numbers} numbers do not fit 16 bits");
         Self { columns: vec![0; numbers + SLACK], values: vec![0.0; numbers + SLACK] }
     }
 
@@ -41,10 +45,10 @@ pub(super) fn nonzeros(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> 
     );
     #[cfg(target_arch = "x86_64")]
     if Level::current() == Level::Avx512 {
-        // SAFETY: this CPU has the instructions, and there is room (above).
+        // SAFETY: this CPU has the instructions (all of the level but VBMI2 are part of it), and there is room (above).
         return unsafe {
             if is_x86_feature_detected!("avx512vbmi2") {
-                with_long_vectors(row, columns, values)
+                with_vbmi2(row, columns, values)
             } else {
                 with_vectors(row, columns, values)
             }
@@ -97,13 +101,13 @@ unsafe fn with_vectors(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> 
     at
 }
 
-/// [`with_vectors`] with the places of 32 numbers in one vector: a third less to store.
+/// [`with_vectors`] with the places of 32 numbers in one vector: three stores instead of four.
 ///
 /// # Safety
 /// As there, and the CPU has AVX-512BW and VBMI2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn with_long_vectors(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> usize {
+unsafe fn with_vbmi2(row: &[f32], columns: &mut [u16], values: &mut [f32]) -> usize {
     use std::arch::x86_64::{
         _CMP_NEQ_UQ, _mm512_add_epi16, _mm512_cmp_ps_mask, _mm512_loadu_epi16, _mm512_maskz_compress_epi16,
         _mm512_maskz_compress_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi16, _mm512_setzero_ps,
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn keeps_what_is_not_zero_at_every_level() {
-        for len in [1, 7, 15, 16, 17, 31, 33, 784, 1000] {
+        for len in [0, 1, 7, 15, 16, 17, 31, 32, 33, 48, 64, 784, 1000, 1 << 16] {
             for step in [1, 2, 3, 16, 17, 5000] {
                 let number = |i: usize| match i % 29 {
                     3 => f32::NAN,
@@ -166,7 +170,7 @@ mod tests {
                 Level::set(best);
                 #[cfg(target_arch = "x86_64")]
                 if Level::Avx512.is_available() {
-                    // A CPU with the longer vectors has these, too.
+                    // A CPU with VBMI2 takes the other function above.
                     let (mut columns, mut values) = (vec![9; len + SLACK], vec![9.0; len + SLACK]);
                     // SAFETY: this CPU has the instructions, and there is room.
                     let count = unsafe { with_vectors(&row, &mut columns, &mut values) };

@@ -113,26 +113,32 @@ fn panels_hold_what_they_were_made_of() {
 /// Threads share the units of one sample, and inputs of 0 are left out: the same bits, and every unit written.
 #[test]
 fn one_sample_on_several_threads_has_the_same_bits() {
-    for (k, m) in [(784, 128), (300, 250), (1500, 400), (65_536, 1), (5, 3)] {
+    for (k, m) in [(784, 128), (300, 250), (1500, 400), (65_536, 1), (70_000, 1), (5, 3)] {
         let d = Dims { n: 1, k, m };
-        let mut x = numbers::<f32>(k, 1);
-        // Many zeros, and few.
-        x.iter_mut().step_by(if m % 2 == 0 { 2 } else { 7 }).for_each(|x| *x = 0.0);
-        let mut nonzeros = Nonzeros::with_capacity(k);
         let w = naive::to_panels(k, m, &numbers::<f32>(k * m, 2));
+        let mut nonzeros = (k <= 1 << 16).then(|| Nonzeros::with_capacity(k));
         for (bias_len, f) in [(m, Some(Nonlinearity::Tanh)), (1, None), (0, Some(Nonlinearity::Relu))] {
             let bias = numbers::<f32>(bias_len, 3);
-            at_every_level(|level| {
-                let (mut z, mut a) = (unwritten::<f32>(m), unwritten::<f32>(m));
-                dense::forward(d, &x, &w, &bias, f, &mut z, &mut a, 1);
-                for threads in [1, 2, 3, 100].repeat(20) {
-                    let (mut z_shared, mut a_shared) = (unwritten::<f32>(m), unwritten::<f32>(m));
-                    let nonzeros = (threads != 3).then_some(&mut nonzeros);
-                    dense::forward_one(d, &x, &w, &bias, f, &mut z_shared, &mut a_shared, threads, nonzeros);
-                    let same = bits(&[&z, &a]) == bits(&[&z_shared, &a_shared]);
-                    assert!(same, "{k} x {m}, {threads} threads at {level:?}");
-                }
-            });
+            // Shares of nonzero inputs: around the one from which zeros are not left out, and at both ends.
+            for percent in [0, 10, 74, 76, 100] {
+                let x: Vec<f32> =
+                    (0..k).map(|i| if i * 37 % 100 < percent { 0.5 - (i % 7) as f32 } else { 0.0 }).collect();
+                at_every_level(|level| {
+                    let (mut z, mut a) = (unwritten::<f32>(m), unwritten::<f32>(m));
+                    dense::forward(d, &x, &w, &bias, f, &mut z, &mut a, 1);
+                    for (threads, leave_out) in [1, 2, 3, 100]
+                        .repeat(4)
+                        .into_iter()
+                        .zip([false, false, false, false, true, true, true, true].repeat(2))
+                    {
+                        let nonzeros = nonzeros.as_mut().filter(|_| leave_out);
+                        let (mut z_one, mut a_one) = (unwritten::<f32>(m), unwritten::<f32>(m));
+                        dense::forward_one(d, &x, &w, &bias, f, &mut z_one, &mut a_one, threads, nonzeros);
+                        let same = bits(&[&z, &a]) == bits(&[&z_one, &a_one]);
+                        assert!(same, "{k} x {m}, {percent} %, {threads} threads at {level:?}");
+                    }
+                });
+            }
         }
     }
 }

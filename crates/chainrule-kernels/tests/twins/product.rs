@@ -154,7 +154,8 @@ proptest! {
     }
 }
 
-/// Every combination once, at sizes that leave remainders everywhere and are split over threads.
+/// Every combination once, at sizes that leave remainders everywhere, and at some that are split over threads: for their sums, and
+/// for their many results of short ones.
 #[test]
 fn agrees_in_every_combination() {
     for at in 0..12 * 3 * 4 * 2 {
@@ -164,6 +165,8 @@ fn agrees_in_every_combination() {
         let finish = [End::Store, End::Activate(f), End::TimesDerivative(f), End::Descend(0.5)][at % 4];
         let split = [Split::Rows, Split::Columns][at / 4];
         let lies = (lies % 2, [0, 2, 3][lies / 2 % 3], lies / 6);
-        agree(Case { sizes: (43, 37, 53), lies, more: 0, start, finish, split, seed: 5 });
+        for sizes in [(43, 37, 53), (131, 150, 85), (301, 5, 270)] {
+            agree(Case { sizes, lies, more: 0, start, finish, split, seed: 5 });
+        }
     }
 }
