@@ -33,9 +33,11 @@ def slug(text: str) -> str:
 
 
 def versions(root: Path) -> dict:
-    """Of the compilers, and the commit that is checked out; `+` after it: with changes that are not committed."""
+    """Of the compilers, and the commit that is checked out; `+` after it: with changes, other than results, that are not
+    committed."""
     commit = output(["git", "-C", root, "rev-parse", "--short=12", "HEAD"])
-    changed = output(["git", "-C", root, "status", "--porcelain", "--untracked-files=no"])
+    changed = output(["git", "-C", root, "status", "--porcelain", "--untracked-files=no", "--", ".",
+                      ":(exclude)benches/runs"])
     return {"commit": (commit or "unknown") + ("+" if changed else ""), "rustc": output(["rustc", "--version"]),
             "gcc": output(["gcc", "-dumpfullversion"]), "python": platform.python_version()}
 
