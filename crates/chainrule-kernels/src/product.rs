@@ -50,8 +50,8 @@ pub const MOST_DESCENDED: usize = INNER;
 /// The largest tile: 14 rows of 2 vectors of 16; and a row that they start from.
 const TILE: usize = 15 * 32;
 
-/// Multiply-adds, those of [`STORED`] included, from which another thread pays off (measured where cores are far apart: handing over a part, and the numbers it
-/// needs, costs some microseconds).
+/// Multiply-adds, those of [`STORED`] included, from which another thread pays off (measured where cores are far apart: handing
+/// over a part, and the numbers it needs, costs some microseconds).
 pub(crate) const PARALLEL_FROM: usize = 1 << 20;
 
 /// Multiply-adds that take about as long as what is done once for each number of c (measured).

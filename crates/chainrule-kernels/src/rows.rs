@@ -71,7 +71,7 @@ kernel! {
             for s in 0..d.n {
                 let x = x[s * d.k..(s + 1) * d.k].iter().copied().enumerate();
                 let (z, a) = (&mut z[s * d.m..(s + 1) * d.m], &mut a[s * d.m..(s + 1) * d.m]);
-                forward_row::<S, V>(simd, d.k, x, w, bias, f, z, a);
+                forward_row::<S, V>(simd, d.k, x, (w, bias), f, z, a);
             }
         });
     }
@@ -82,48 +82,43 @@ kernel! {
     fn forward_listed<'a>(simd, k: usize, columns: &'a [u16], values: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
             let x = columns.iter().map(|&i| usize::from(i)).zip(values.iter().copied());
-            forward_row::<S, V>(simd, k, x, w, bias, f, z, a);
+            forward_row::<S, V>(simd, k, x, (w, bias), f, z, a);
         });
     }
 }
 
 /// One sample, of whose k inputs `x` are those that count, with their numbers.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn forward_row<S: Simd, const V: usize>(
     simd: S,
     k: usize,
     x: impl Iterator<Item = (usize, f32)> + Clone,
-    w: &[f32],
-    bias: &[f32],
+    (w, bias): (&[f32], &[f32]),
     f: Nonlinearity,
     z: &mut [f32],
     a: &mut [f32],
 ) {
     let (m, mut left) = (z.len(), 0);
     while left + 4 * PANEL <= m.next_multiple_of(PANEL) {
-        forward_panels::<S, V, 4>(simd, k, x.clone(), &w[left * k..], bias, f, left, z, a);
+        forward_panels::<S, V, 4>(simd, k, x.clone(), (&w[left * k..], bias), f, left, [&mut *z, &mut *a]);
         left += 4 * PANEL;
     }
     while left < m {
-        forward_panels::<S, V, 1>(simd, k, x.clone(), &w[left * k..], bias, f, left, z, a);
+        forward_panels::<S, V, 1>(simd, k, x.clone(), (&w[left * k..], bias), f, left, [&mut *z, &mut *a]);
         left += PANEL;
     }
 }
 
 /// P panels from unit `left` on, for the inputs `x` with their numbers, which are below k.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)]
 fn forward_panels<S: Simd, const V: usize, const P: usize>(
     simd: S,
     k: usize,
     x: impl Iterator<Item = (usize, f32)>,
-    w: &[f32],
-    bias: &[f32],
+    (w, bias): (&[f32], &[f32]),
     f: Nonlinearity,
     left: usize,
-    z: &mut [f32],
-    a: &mut [f32],
+    [z, a]: [&mut [f32]; 2],
 ) {
     let mut acc = [[simd.splat_f32s(0.0); V]; P];
     for (p, acc) in acc.iter_mut().enumerate() {

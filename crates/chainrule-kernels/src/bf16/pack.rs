@@ -86,7 +86,7 @@ fn transpose<const LEVEL: u8>(block: &[Pairs; PANEL]) -> [Pairs; PANEL] {
                 &*from.cast::<[[f32; PANEL]; PANEL]>(),
                 &mut *to.cast::<[[f32; PANEL]; PANEL]>(),
             );
-        };
+        }
         return turned;
     }
     for (i, row) in block.iter().enumerate() {
