@@ -4,12 +4,13 @@
 //! then the values, the last dimension fastest.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read, Seek};
 use std::path::Path;
 
-use chainrule::{Dataset, Features, Targets, memory};
+use chainrule::{ByteLists, Dataset, Features, Targets, memory};
 use flate2::bufread::MultiGzDecoder;
 
+use crate::read_ahead::{PIECE, read_ahead};
 use crate::words::{count, list};
 use crate::{Error, Position, Result};
 
@@ -37,20 +38,18 @@ impl Idx {
     }
 }
 
+/// An array, and if it has several axes the lists of what is not zero along the last ones.
+struct Unpacked {
+    idx: Idx,
+    lists: Option<ByteLists>,
+}
+
 /// Reads an IDX file of unsigned bytes, plain or in gzip.
 ///
 /// # Errors
 /// If it cannot be read, is not IDX, holds another type than unsigned bytes, or is shorter or longer than it says.
 pub fn read_idx(path: &Path) -> Result<Idx> {
-    let read = || {
-        let mut file = File::open(path)?;
-        let mut bytes = Vec::with_capacity(file.metadata()?.len().min(MAX_RESERVED as u64) as usize + 1);
-        memory::prefer_huge_pages(&bytes);
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error| Error::io("read", path, error))?;
-    parse_idx(&bytes, &path.display().to_string())
+    Ok(unpack(path)?.idx)
 }
 
 /// Reads IDX from memory, plain or in gzip; `file` is its name in messages.
@@ -58,23 +57,46 @@ pub fn read_idx(path: &Path) -> Result<Idx> {
 /// # Errors
 /// As [`read_idx`].
 pub fn parse_idx(bytes: &[u8], file: &str) -> Result<Idx> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let most = (bytes.len() as u64).saturating_mul(MAX_DEFLATE_RATIO);
+    Ok(parse(Cursor::new(bytes), bytes.len() as u64, file)?.idx)
+}
+
+fn unpack(path: &Path) -> Result<Unpacked> {
+    let open = || {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        Ok((BufReader::with_capacity(PIECE, file), length))
+    };
+    let (file, length) = open().map_err(|error| Error::io("read", path, error))?;
+    parse(file, length, &path.display().to_string())
+}
+
+fn parse(mut bytes: impl BufRead + Seek, length: u64, file: &str) -> Result<Unpacked> {
+    let unreadable = |error| Error::io("read", Path::new(file), error);
+    if bytes.fill_buf().map_err(unreadable)?.starts_with(&[0x1f, 0x8b]) {
+        let most = length.saturating_mul(MAX_DEFLATE_RATIO);
         let source = Source { file, reader: MultiGzDecoder::new(bytes), offset: 0, most };
-        source.parse(|decoder, error| gzip_error(file, bytes.len(), decoder.get_ref().len(), error))
+        source.parse(|decoder, error| {
+            let at = decoder.get_mut().stream_position().unwrap_or(0);
+            gzip_error(file, at, error)
+        })
     } else {
-        let source = Source { file, reader: bytes, offset: 0, most: bytes.len() as u64 };
-        source.parse(|_, error| Error::io("read", Path::new(file), error.into()))
+        Source { file, reader: bytes, offset: 0, most: length }.parse(|_, error| unreadable(error))
     }
 }
 
-fn gzip_error(file: &str, length: usize, left: usize, error: std::io::ErrorKind) -> Error {
-    let at = Position::Byte((length - left) as u64);
+/// What stopped unpacking at byte `at` of the file.
+fn gzip_error(file: &str, at: u64, error: std::io::Error) -> Error {
+    let at = Position::Byte(at);
     let hint = "the file is damaged; fetch or copy it again";
-    if error == std::io::ErrorKind::UnexpectedEof {
-        Error::malformed(file, at, "more compressed data", "the end of the file").hint(hint)
-    } else {
-        Error::malformed(file, at, "gzip data with a right checksum", "data that does not unpack").hint(hint)
+    match error.kind() {
+        ErrorKind::UnexpectedEof => {
+            Error::malformed(file, at, "more compressed data", "the end of the file").hint(hint)
+        }
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+            let expected = "gzip data with a right checksum";
+            Error::malformed(file, at, expected, "data that does not unpack").hint(hint)
+        }
+        _ => Error::io("read", Path::new(file), error),
     }
 }
 
@@ -95,7 +117,7 @@ fn claim(dims: &[usize], values: &str) -> String {
 }
 
 impl<R: Read> Source<'_, R> {
-    fn parse(mut self, broken: impl Fn(&R, std::io::ErrorKind) -> Error) -> Result<Idx> {
+    fn parse(mut self, broken: impl Fn(&mut R, std::io::Error) -> Error) -> Result<Unpacked> {
         let magic = self.take(4, "a header of 4 bytes", &broken)?;
         let count = self.check_magic(&magic)?;
         let expected = format!("{} of 4 bytes each", crate::words::count(count, "dimension"));
@@ -104,18 +126,18 @@ impl<R: Read> Source<'_, R> {
             header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
         let claimed = self.check_size(&dims)?;
         let claim = claim(&dims, &claimed.to_string());
-        let values = self.take(claimed, &claim, &broken)?;
+        let unpacked = self.take_values(dims, claimed, &claim, &broken)?;
 
         // One byte more than claimed tells whether the file goes on, and makes gzip check its checksum.
         let mut extra = [0];
         match self.reader.read(&mut extra) {
-            Ok(0) => Ok(Idx { dims, values }),
+            Ok(0) => Ok(unpacked),
             Ok(_) => {
                 let expected = format!("the end, after {claim}");
                 let hint = "the file is longer than its header says";
                 Err(self.malformed(self.offset, expected, "more bytes").hint(hint))
             }
-            Err(error) => Err(broken(&self.reader, error.kind())),
+            Err(error) => Err(broken(&mut self.reader, error)),
         }
     }
 
@@ -123,29 +145,57 @@ impl<R: Read> Source<'_, R> {
         &mut self,
         length: usize,
         expected: &str,
-        broken: &impl Fn(&R, std::io::ErrorKind) -> Error,
+        broken: &impl Fn(&mut R, std::io::Error) -> Error,
     ) -> Result<Vec<u8>> {
-        let (mut bytes, mut filled) = (vec![0; length.min(MAX_RESERVED)], 0);
-        memory::prefer_huge_pages(&bytes);
-        while filled < length {
-            if filled == bytes.len() {
-                bytes.resize(length.min(filled + MAX_RESERVED), 0);
+        let mut bytes = Vec::with_capacity(length);
+        let read = read_ahead(&mut self.reader, length, |piece| bytes.extend_from_slice(piece));
+        self.check_read(read, length, expected, broken)?;
+        Ok(bytes)
+    }
+
+    /// The values, of which those that are not zero are listed while the next ones are unpacked.
+    fn take_values(
+        &mut self,
+        dims: Vec<usize>,
+        length: usize,
+        expected: &str,
+        broken: &impl Fn(&mut R, std::io::Error) -> Error,
+    ) -> Result<Unpacked> {
+        let mut values = Vec::with_capacity(length.min(MAX_RESERVED));
+        memory::prefer_huge_pages(&values);
+        let inputs = length / dims[0];
+        let mut lists = if dims.len() > 1 { Dataset::listing(dims[0], inputs) } else { None };
+        let mut listed = 0;
+        let read = read_ahead(&mut self.reader, length, |piece| {
+            values.extend_from_slice(piece);
+            let whole = values.len() / inputs * inputs;
+            if lists.as_mut().is_some_and(|lists| !lists.push(&values[listed..whole])) {
+                lists = None;
             }
-            match self.reader.read(&mut bytes[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) => return Err(broken(&self.reader, error.kind())),
-            }
-        }
+            listed = whole;
+        });
+        self.check_read(read, length, expected, broken)?;
+        Ok(Unpacked { idx: Idx { dims, values }, lists })
+    }
+
+    /// Whether all of `length` bytes were read.
+    fn check_read(
+        &mut self,
+        read: std::io::Result<usize>,
+        length: usize,
+        expected: &str,
+        broken: &impl Fn(&mut R, std::io::Error) -> Error,
+    ) -> Result<()> {
+        let read = read.map_err(|error| broken(&mut self.reader, error))?;
         let start = self.offset;
-        self.offset += filled as u64;
-        if filled < length {
-            let found = format!("the end of the file after {filled} of them");
+        self.offset += read as u64;
+        if read < length {
+            let found = format!("the end of the file after {read} of them");
             let found = if start < 8 { "the end of the file".to_string() } else { found };
             let hint = "the file is cut short; fetch or copy it again";
             return Err(self.malformed(self.offset, expected, found).hint(hint));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// The number of dimensions.
@@ -208,8 +258,8 @@ impl<R: Read> Source<'_, R> {
 /// As [`read_idx`], and if the two files have different counts, are exchanged, or the labels are not labels.
 pub fn read_idx_pair(images: &Path, labels: &Path, name: &str) -> Result<Dataset> {
     let shown = (images.display().to_string(), labels.display().to_string());
-    let (pixels, values) = both(|| read_idx(images), || read_idx(labels));
-    let (pixels, values) = (pixels?, values?);
+    let (pixels, values) = both(|| unpack(images), || read_idx(labels));
+    let (Unpacked { idx: pixels, lists }, values) = (pixels?, values?);
     check_images(&pixels, &shown.0)?;
     if values.dims.len() != 1 {
         let found = count(values.dims.len(), "dimension");
@@ -224,11 +274,8 @@ pub fn read_idx_pair(images: &Path, labels: &Path, name: &str) -> Result<Dataset
     }
     let classes = classes(&values, &shown.1, &pixels.dims[1..])?;
     let labels = values.values.iter().map(|&label| u32::from(label)).collect();
-    to_dataset(
-        pixels,
-        Targets::Classes { labels, names: (0..classes).map(|c| c.to_string()).collect() },
-        name,
-    )
+    let targets = Targets::Classes { labels, names: (0..classes).map(|c| c.to_string()).collect() };
+    to_dataset(Unpacked { idx: pixels, lists }, targets, name)
 }
 
 /// Calls both at once, the second on a thread of its own.
@@ -245,9 +292,9 @@ pub(crate) fn both<A, B: Send>(a: impl FnOnce() -> A, b: impl FnOnce() -> B + Se
 /// # Errors
 /// As [`read_idx`], and if the file does not hold images.
 pub(crate) fn read_idx_images(images: &Path, names: &[String], name: &str) -> Result<Dataset> {
-    let pixels = read_idx(images)?;
-    check_images(&pixels, &images.display().to_string())?;
-    let samples = pixels.dims[0];
+    let pixels = unpack(images)?;
+    check_images(&pixels.idx, &images.display().to_string())?;
+    let samples = pixels.idx.dims[0];
     to_dataset(pixels, crate::preprocess::absent_targets(samples, names), name)
 }
 
@@ -259,9 +306,10 @@ fn check_images(pixels: &Idx, file: &str) -> Result<()> {
     Ok(())
 }
 
-fn to_dataset(pixels: Idx, targets: Targets, name: &str) -> Result<Dataset> {
-    let features = Features::Bytes { values: pixels.values, scale: 1.0 / 255.0 };
-    Ok(Dataset::new(name, pixels.dims[1..].to_vec(), features, targets)?)
+fn to_dataset(pixels: Unpacked, targets: Targets, name: &str) -> Result<Dataset> {
+    let Unpacked { idx, lists } = pixels;
+    let features = Features::Bytes { values: idx.values, scale: 1.0 / 255.0 };
+    Ok(Dataset::new(name, idx.dims[1..].to_vec(), features, targets)?.with_lists(lists)?)
 }
 
 /// The number of classes; labels that leave most numbers below the largest unused are not labels.

@@ -19,6 +19,7 @@ pub mod bitmaps;
 pub mod builtin;
 pub mod idx;
 pub mod png;
+mod read_ahead;
 pub mod table;
 
 // The parts of reading a table.

@@ -34,7 +34,7 @@ mod lists;
 pub use build::count_nonzeros;
 pub use compact::Nonzeros;
 pub use gradient::weight_gradient;
-pub use lists::SparseRows;
+pub use lists::{ByteLists, SparseRows};
 
 /// What makes the pointers of this file sound: `samples` exist, and w has `k` rows in each of its panels.
 fn check(rows: &SparseRows, samples: &[usize], d: Dims, w: usize, others: &[usize]) {

@@ -3,7 +3,7 @@
 mod parts;
 
 use crate::{Error, Real, Result};
-use chainrule_kernels::sparse::{self, SparseRows};
+use chainrule_kernels::sparse::{self, ByteLists, SparseRows};
 use std::sync::{Arc, OnceLock};
 
 /// The inputs of all samples, row-major `(samples, inputs)`, stored as compactly as the source allows.
@@ -142,6 +142,34 @@ impl Dataset {
         }
         self.sample_weights = Some(weights);
         Ok(self)
+    }
+
+    /// Gives it the lists of its nonzero inputs, made while its bytes were unpacked: those of [`Dataset::listing`], pushed whole; `None`
+    /// if they were refused.
+    ///
+    /// # Errors
+    /// If they are lists of another number of samples or inputs, or the features are no bytes.
+    pub fn with_lists(self, lists: Option<ByteLists>) -> Result<Self> {
+        let lists = match (lists, &self.features) {
+            (None, _) => None,
+            (Some(lists), Features::Bytes { scale, .. }) => Some(Arc::new(lists.finish(*scale))),
+            (Some(_), Features::Reals(_)) => {
+                return Err(Error::shape(format!("lists of '{}'", self.name), "features of bytes", "reals"));
+            }
+        };
+        if let Some(lists) = &lists
+            && (lists.len(), lists.inputs()) != (self.len(), self.inputs())
+        {
+            let expected = format!("{} samples x {} inputs", self.len(), self.inputs());
+            let found = format!("{} x {}", lists.len(), lists.inputs());
+            return Err(Error::shape(format!("lists of '{}'", self.name), expected, found));
+        }
+        Ok(Self { lists: OnceLock::from(lists), ..self })
+    }
+
+    /// Lists to be filled while bytes are unpacked, for [`Dataset::with_lists`]: they refuse what [`Dataset::lists`] would not list.
+    pub fn listing(samples: usize, inputs: usize) -> Option<ByteLists> {
+        ByteLists::new(samples, inputs, SPARSE_BELOW)
     }
 
     /// The same samples under another name.
@@ -298,6 +326,24 @@ mod tests {
         assert!(data.clone().with_sample_weights(vec![-1.0]).is_err());
         assert!(data.clone().with_sample_weights(vec![0.0]).is_err());
         assert!(data.with_sample_weights(vec![2.0]).is_ok());
+    }
+
+    #[test]
+    fn lists_made_beforehand_are_those_made_when_asked() {
+        let data = |values: &[u8]| {
+            let features = Features::Bytes { values: values.to_vec(), scale: 0.5 };
+            let targets = Targets::Classes { labels: vec![0; values.len() / 4], names: vec!["a".into()] };
+            Dataset::new("t", vec![4], features, targets).unwrap()
+        };
+        let few = [0, 0, 0, 9, 0, 3, 0, 0];
+        let mut lists = Dataset::listing(2, 4).unwrap();
+        assert!(lists.push(&few[..4]) && lists.push(&few[4..]));
+        let given = data(&few).with_lists(Some(lists)).unwrap();
+        assert_eq!(given.lists(), data(&few).lists());
+        assert!(given.lists().is_some());
+        assert!(!Dataset::listing(2, 4).unwrap().push(&[1; 8]));
+        assert!(data(&[1; 8]).with_lists(None).unwrap().lists().is_none());
+        assert!(data(&few).with_lists(Dataset::listing(2, 4)).is_err());
     }
 
     #[test]

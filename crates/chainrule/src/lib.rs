@@ -80,6 +80,7 @@ mod number;
 mod state;
 mod whole;
 
+pub use chainrule_kernels::sparse::ByteLists;
 pub use chainrule_kernels::{Real, memory, simd};
 pub use dataset::{Dataset, Features, Targets};
 pub use error::{Error, Result};

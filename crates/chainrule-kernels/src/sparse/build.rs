@@ -1,10 +1,10 @@
-//! Building the lists: the nonzeros of each sample are counted, then written to their place. Both passes are split over threads.
+//! Building the lists: each sample's nonzeros are written behind those of the sample before.
 //!
 //! ```text
-//!  values     0 0 7 | 0 0 0 | 1 0 9        count:  1 0 2
-//!  starts     0 1 1 3                      the sums of the counts
-//!  columns    2 | | 0 2                    each sample's list goes where its start says
+//!  values     0 0 7 | 0 0 0 | 1 0 9
+//!  columns    2 | | 0 2
 //!  stored     7 | | 1 9
+//!  starts     0 1 1 3                      where each list begins, and where the last one ends
 //! ```
 
 use crate::memory;
@@ -21,66 +21,70 @@ const PARTS: usize = 4;
 const ROOM: usize = 64;
 /// Zeros that are skipped at once.
 const SKIP: usize = 16;
+/// Nonzeros that room is made for before they are there, at most: MNIST has a seventh.
+const RESERVED: usize = 1 << 26;
 
-/// Lists of what is not zero: where each sample's begins, and one more; the inputs in them; what is stored of each.
-pub(super) type Lists<S> = (Vec<u32>, Vec<u16>, Vec<S>);
+/// Lists that grow, sample by sample.
+#[derive(Debug)]
+pub(super) struct Growing<S> {
+    pub inputs: usize,
+    /// More nonzeros are refused.
+    most: usize,
+    /// As in [`super::SparseRows`].
+    pub starts: Vec<u32>,
+    pub columns: Vec<u16>,
+    pub kept: Vec<S>,
+    /// The list of one sample.
+    row_columns: Vec<u16>,
+    row_kept: Vec<S>,
+}
 
-/// The lists of `values (samples, inputs)`, of each of which `stored` is kept; `list` writes that of one sample, as [`list_row`]
-/// does. None if there are more than 65,536 inputs or
-/// 2^32 nonzeros, or if the nonzeros are more than a share `most`.
-pub(super) fn lists<V: Copy + Sync, S: Copy + Default + PartialEq + Send>(
-    values: &[V],
-    inputs: usize,
-    most: f64,
-    stored: impl Fn(V) -> S + Copy + Sync,
-    list: impl Fn(&[V], &mut [u16], &mut [S]) + Sync,
-) -> Option<Lists<S>> {
-    if inputs == 0 || inputs > 1 << 16 {
-        return None;
-    }
-    let samples = values.len() / inputs;
-    let values = &values[..samples * inputs];
-    let rows = samples.div_ceil(parts(values.len())).max(1);
-
-    let mut starts = vec![0u32; samples + 1];
-    let jobs = starts[1..].chunks_mut(rows).zip(values.chunks(rows * inputs)).collect();
-    pool::run_each(jobs, |(counts, values): (&mut [u32], &[V])| {
-        for (count, row) in counts.iter_mut().zip(values.chunks_exact(inputs)) {
-            *count = nonzeros(row, stored) as u32;
+impl<S: Copy + Default> Growing<S> {
+    /// No lists yet, of an expected number of samples; None if there are more than 65,536 inputs.
+    pub fn new(samples: usize, inputs: usize, most: f64) -> Option<Self> {
+        if inputs == 0 || inputs > 1 << 16 {
+            return None;
         }
-    });
-    let total = starts.iter().map(|&count| u64::from(count)).sum::<u64>();
-    if u32::try_from(total).is_err() || total as f64 > most * values.len() as f64 {
-        return None;
-    }
-    for i in 1..starts.len() {
-        starts[i] += starts[i - 1];
+        let most = (most * samples as f64 * inputs as f64).min(f64::from(u32::MAX)) as usize;
+        let room = most.min(RESERVED);
+        let (columns, kept) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        memory::prefer_huge_pages(&columns);
+        memory::prefer_huge_pages(&kept);
+        let mut starts = Vec::with_capacity(samples.min(RESERVED) + 1);
+        starts.push(0);
+        let row = inputs + ROOM;
+        Some(Self {
+            inputs,
+            most,
+            starts,
+            columns,
+            kept,
+            row_columns: vec![0; row],
+            row_kept: vec![S::default(); row],
+        })
     }
 
-    let (mut columns, mut kept) = (vec![0u16; total as usize], vec![S::default(); total as usize]);
-    memory::prefer_huge_pages(&columns);
-    memory::prefer_huge_pages(&kept);
-    let (mut columns_left, mut kept_left) = (&mut columns[..], &mut kept[..]);
-    let mut jobs = Vec::new();
-    for (part, values) in values.chunks(rows * inputs).enumerate() {
-        let starts = &starts[part * rows..=part * rows + values.len() / inputs];
-        let length = (starts[starts.len() - 1] - starts[0]) as usize;
-        let (columns, others) = columns_left.split_at_mut(length);
-        columns_left = others;
-        let (kept, others) = kept_left.split_at_mut(length);
-        kept_left = others;
-        jobs.push((starts, values, columns, kept));
-    }
-    pool::run_each(jobs, |(starts, values, columns, kept): (&[u32], &[V], &mut [u16], &mut [S])| {
-        let (mut row_columns, mut row_kept) = (vec![0u16; inputs + ROOM], vec![S::default(); inputs + ROOM]);
-        for (start, row) in starts.windows(2).zip(values.chunks_exact(inputs)) {
-            list(row, &mut row_columns, &mut row_kept);
-            let list = (start[0] - starts[0]) as usize..(start[1] - starts[0]) as usize;
-            columns[list.clone()].copy_from_slice(&row_columns[..list.len()]);
-            kept[list.clone()].copy_from_slice(&row_kept[..list.len()]);
+    /// Appends the lists of `rows (samples, inputs)`; `list` writes that of one sample and counts it, as [`list_row`] does. False,
+    /// and of no further use, once there are too many nonzeros.
+    pub fn push<V>(&mut self, rows: &[V], list: impl Fn(&[V], &mut [u16], &mut [S]) -> usize) -> bool {
+        for row in rows.chunks_exact(self.inputs) {
+            let count = list(row, &mut self.row_columns, &mut self.row_kept);
+            if self.columns.len() + count > self.most {
+                return false;
+            }
+            self.columns.extend_from_slice(&self.row_columns[..count]);
+            self.kept.extend_from_slice(&self.row_kept[..count]);
+            self.starts.push(self.columns.len() as u32);
         }
-    });
-    Some((starts, columns, kept))
+        true
+    }
+
+    /// Gives back the room that was not used.
+    pub fn shrink(mut self) -> Self {
+        self.columns.shrink_to_fit();
+        self.kept.shrink_to_fit();
+        self
+    }
 }
 
 /// How many of `values` are stored as something else than zero.
@@ -124,14 +128,14 @@ fn nonzeros<V: Copy, S: Default + PartialEq>(values: &[V], stored: impl Fn(V) ->
     )
 }
 
-/// Writes the list of one sample to the beginning of `columns` and `kept`, which have [`ROOM`] for more than all inputs. Every value is
-/// written, and the next one over it if it was zero: no branch has to be guessed but at runs of zeros.
+/// Writes the list of one sample to the beginning of `columns` and `kept`, which have [`ROOM`] for more than all inputs, and counts it.
+/// Every value is written, and the next one over it if it was zero: no branch has to be guessed but at runs of zeros.
 pub(super) fn list_row<V: Copy, S: Copy + Default + PartialEq>(
     row: &[V],
     stored: impl Fn(V) -> S + Copy,
     columns: &mut [u16],
     kept: &mut [S],
-) {
+) -> usize {
     vectorized(
         #[inline(always)]
         || {
@@ -148,19 +152,20 @@ pub(super) fn list_row<V: Copy, S: Copy + Default + PartialEq>(
                     at += usize::from(value != S::default());
                 }
             }
+            at
         },
-    );
+    )
 }
 
 /// [`list_row`] of bytes, which some CPUs push together by a mask.
-pub(super) fn list_bytes(row: &[u8], columns: &mut [u16], kept: &mut [u8]) {
+pub(super) fn list_bytes(row: &[u8], columns: &mut [u16], kept: &mut [u8]) -> usize {
     #[cfg(target_arch = "x86_64")]
     if Level::current() == Level::Avx512 && is_x86_feature_detected!("avx512vbmi2") {
         assert!(columns.len() >= row.len() + ROOM && kept.len() >= row.len() + ROOM, "lists: no room");
         // SAFETY: the CPU has the instructions (all of the level but VBMI2 are part of it), and the buffers the room.
         return unsafe { compress_row(row, columns, kept) };
     }
-    list_row(row, |byte| byte, columns, kept);
+    list_row(row, |byte| byte, columns, kept)
 }
 
 /// 64 bytes at a time: those that are not zero, and their numbers in the row, are packed to the front of a vector, which is
@@ -170,7 +175,7 @@ pub(super) fn list_bytes(row: &[u8], columns: &mut [u16], kept: &mut [u8]) {
 /// `columns` and `kept` have [`ROOM`] for more than the row.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt,bmi2")]
-unsafe fn compress_row(row: &[u8], columns: &mut [u16], kept: &mut [u8]) {
+unsafe fn compress_row(row: &[u8], columns: &mut [u16], kept: &mut [u8]) -> usize {
     use std::arch::x86_64::*;
     let numbers: [u16; 32] = std::array::from_fn(|i| i as u16);
     // SAFETY: 32 numbers of 2 bytes are a vector.
@@ -196,6 +201,7 @@ unsafe fn compress_row(row: &[u8], columns: &mut [u16], kept: &mut [u8]) {
         at = middle + some_high.count_ones() as usize;
         low = _mm512_add_epi16(high, half);
     }
+    at
 }
 
 #[cfg(test)]
@@ -203,12 +209,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Starts, columns and what is kept.
+    type Lists<S> = (Vec<u32>, Vec<u16>, Vec<S>);
+
+    /// The lists of all samples, pushed some at a time.
+    fn lists<V: Copy, S: Copy + Default>(
+        values: &[V],
+        (inputs, most, at_once): (usize, f64, usize),
+        list: impl Fn(&[V], &mut [u16], &mut [S]) -> usize + Copy,
+    ) -> Option<Lists<S>> {
+        let mut lists = Growing::new(values.len() / inputs, inputs, most)?;
+        values.chunks(at_once * inputs).all(|rows| lists.push(rows, list)).then(|| {
+            let Growing { starts, columns, kept, .. } = lists.shrink();
+            (starts, columns, kept)
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Against the definition, on one thread and on several.
+        /// Against the definition.
         #[test]
-        fn lists_hold_the_nonzeros_in_order(samples in 0usize..9, inputs in 1usize..400, zeros in 0u64..=100, seed: u64) {
+        fn lists_hold_the_nonzeros_in_order(samples in 0usize..9, inputs in 1usize..400, zeros in 0u64..=100, at_once in 1usize..9, seed: u64) {
             let samples = if seed.is_multiple_of(8) { PARALLEL_FROM / inputs + samples } else { samples };
             let mut state = seed;
             let mut next = || {
@@ -217,9 +239,9 @@ mod tests {
             };
             let values: Vec<u8> =
                 (0..samples * inputs).map(|_| if next() % 100 < zeros { 0 } else { next() as u8 }).collect();
-            let (starts, columns, kept) = lists(&values, inputs, 1.0, |byte| byte, list_bytes).unwrap();
+            let (starts, columns, kept) = lists(&values, (inputs, 1.0, at_once), list_bytes).unwrap();
             let plain = |row: &[u8], columns: &mut [u16], kept: &mut [u8]| list_row(row, |byte| byte, columns, kept);
-            let twin = lists(&values, inputs, 1.0, |byte| byte, plain).unwrap();
+            let twin = lists(&values, (inputs, 1.0, samples.max(1)), plain).unwrap();
             prop_assert!((&starts, &columns, &kept) == (&twin.0, &twin.1, &twin.2));
             prop_assert_eq!(starts.len(), samples + 1);
             for (s, row) in values.chunks_exact(inputs).enumerate() {
@@ -238,9 +260,9 @@ mod tests {
         let half: Vec<f64> = (0..100).map(|i| f64::from(i % 2)).collect();
         let stored = |x: f64| x as f32;
         let list = |row: &[f64], columns: &mut [u16], kept: &mut [f32]| list_row(row, stored, columns, kept);
-        assert!(lists(&half, 10, 0.49, stored, list).is_none());
-        assert_eq!(lists(&half, 10, 0.5, stored, list).unwrap().2, [1.0; 50]);
-        let of_one = |inputs: usize| lists(&vec![1u8; inputs], inputs, 1.0, |byte| byte, list_bytes);
+        assert!(lists(&half, (10, 0.49, 3), list).is_none());
+        assert_eq!(lists(&half, (10, 0.5, 3), list).unwrap().2, [1.0; 50]);
+        let of_one = |inputs: usize| lists(&vec![1u8; inputs], (inputs, 1.0, 1), list_bytes);
         assert!(of_one((1 << 16) + 1).is_none());
         assert!(of_one(1 << 16).unwrap().1.into_iter().eq(0..=u16::MAX));
         assert_eq!(

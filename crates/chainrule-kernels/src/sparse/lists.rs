@@ -1,6 +1,7 @@
 //! The lists themselves.
 
-use super::{build, compact};
+use super::build::{Growing, list_bytes, list_row};
+use super::compact;
 use crate::memory::{LINE, prefetch_lines};
 use std::ops::Range;
 
@@ -34,13 +35,8 @@ impl SparseRows {
 
     /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
     pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
-        let (starts, columns, values) = build::lists(bytes, inputs, most, |byte| byte, build::list_bytes)?;
-        let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
-        let values = match all_the_same(&values, |byte| table[usize::from(byte)]) {
-            Some(value) => Values::Same(value),
-            None => Values::Bytes(values, Box::new(table)),
-        };
-        Some(Self { inputs, average: columns.len() / (starts.len() - 1).max(1), starts, columns, values })
+        let mut lists = ByteLists::new(bytes.len() / inputs.max(1), inputs, most)?;
+        lists.push(bytes).then(|| lists.finish(scale))
     }
 
     /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
@@ -50,12 +46,18 @@ impl SparseRows {
 
     /// As [`SparseRows::from_reals`], but none, soon, if more than a share `most` of the inputs is nonzero.
     pub fn from_reals_up_to(most: f64, numbers: &[f64], inputs: usize) -> Option<Self> {
-        let stored = |x| x as f32;
+        let mut lists = Growing::new(numbers.len() / inputs.max(1), inputs, most)?;
         let list =
-            |row: &[f64], columns: &mut [u16], kept: &mut [f32]| build::list_row(row, stored, columns, kept);
-        let (starts, columns, values) = build::lists(numbers, inputs, most, stored, list)?;
-        let values = all_the_same(&values, |value| value).map_or(Values::Reals(values), Values::Same);
-        Some(Self { inputs, average: columns.len() / (starts.len() - 1).max(1), starts, columns, values })
+            |row: &[f64], columns: &mut [u16], kept: &mut [f32]| list_row(row, |x| x as f32, columns, kept);
+        lists.push(numbers, list).then(|| {
+            let Growing { starts, columns, kept, .. } = lists.shrink();
+            let values = all_the_same(&kept, |value| value).map_or(Values::Reals(kept), Values::Same);
+            Self::new(inputs, starts, columns, values)
+        })
+    }
+
+    fn new(inputs: usize, starts: Vec<u32>, columns: Vec<u16>, values: Values) -> Self {
+        Self { inputs, average: columns.len() / (starts.len() - 1).max(1), starts, columns, values }
     }
 
     /// No samples yet, with room for `capacity` of them: see [`SparseRows::refill`]. None if there are more than 65,536
@@ -217,6 +219,34 @@ impl SparseRows {
     pub fn write_row(&self, sample: usize, row: &mut [f32]) {
         row.fill(0.0);
         self.each(sample, |i, value| row[i] = value);
+    }
+}
+
+/// Lists of bytes that become known little by little, as a file is unpacked.
+#[derive(Debug)]
+pub struct ByteLists(Growing<u8>);
+
+impl ByteLists {
+    /// No lists yet, of an expected number of samples, which may have up to a share `most` of nonzero inputs. None if there are
+    /// more than 65,536 inputs.
+    pub fn new(samples: usize, inputs: usize, most: f64) -> Option<Self> {
+        Growing::new(samples, inputs, most).map(Self)
+    }
+
+    /// Appends samples, `bytes (samples, inputs)`. False, and of no further use, once too many inputs are not zero.
+    pub fn push(&mut self, bytes: &[u8]) -> bool {
+        self.0.push(bytes, list_bytes)
+    }
+
+    /// The samples; an input is `byte * scale`, rounded once.
+    pub fn finish(self, scale: f64) -> SparseRows {
+        let Growing { inputs, starts, columns, kept, .. } = self.0.shrink();
+        let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
+        let values = match all_the_same(&kept, |byte| table[usize::from(byte)]) {
+            Some(value) => Values::Same(value),
+            None => Values::Bytes(kept, Box::new(table)),
+        };
+        SparseRows::new(inputs, starts, columns, values)
     }
 }
 

@@ -1,0 +1,109 @@
+//! Reading on one thread while another keeps what has been read: unpacking is the longest part of the time before training.
+//!
+//! ```text
+//!  this thread    unpack 1 | unpack 2 | unpack 3 | …
+//!  another                 | keep 1   | keep 2   | …        copied to its place, and its nonzero inputs listed
+//! ```
+
+use std::io::{ErrorKind, Read, Result};
+use std::sync::mpsc;
+
+/// Bytes read at once: a piece stays in the second cache level.
+pub(crate) const PIECE: usize = 1 << 18;
+/// Pieces on their way.
+const PIECES: usize = 4;
+
+/// Reads up to `length` bytes, fewer if there are no more, and has `keep` called with each piece in turn, on another thread if there
+/// are several. Returns how many.
+pub(crate) fn read_ahead(
+    reader: &mut impl Read,
+    length: usize,
+    mut keep: impl FnMut(&[u8]) + Send,
+) -> Result<usize> {
+    if length <= PIECE {
+        let mut piece = Vec::new();
+        fill(reader, &mut piece, length)?;
+        keep(&piece);
+        return Ok(piece.len());
+    }
+    std::thread::scope(|scope| {
+        let (full, arriving) = mpsc::channel::<Vec<u8>>();
+        let (empty, returning) = mpsc::channel();
+        (0..PIECES).for_each(|_| empty.send(Vec::new()).expect("its other end is held below"));
+        scope.spawn(move || {
+            for piece in arriving {
+                keep(&piece);
+                let _ = empty.send(piece); // nobody waits for the last ones
+            }
+        });
+        let mut read = 0;
+        while read < length
+            && let Ok(mut piece) = returning.recv()
+        {
+            fill(reader, &mut piece, PIECE.min(length - read))?;
+            read += piece.len();
+            if piece.is_empty() || full.send(piece).is_err() {
+                break;
+            }
+        }
+        Ok(read)
+    })
+}
+
+/// Replaces `piece` by the next `length` bytes, or by those that are left.
+fn fill(reader: &mut impl Read, piece: &mut Vec<u8>, length: usize) -> Result<()> {
+    piece.resize(length, 0);
+    let mut filled = 0;
+    while filled < length {
+        match reader.read(&mut piece[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    piece.truncate(filled);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_kept_in_order_or_what_there_is() {
+        for (held, wanted) in [
+            (0, 0),
+            (0, 9),
+            (5, 5),
+            (5, 9),
+            (PIECE, PIECE),
+            (7 * PIECE + 3, 7 * PIECE + 1),
+            (2 * PIECE + 5, 9 * PIECE),
+        ] {
+            let bytes: Vec<u8> = (0..held).map(|i| (i % 251) as u8).collect();
+            let mut kept = Vec::new();
+            let read = read_ahead(&mut &bytes[..], wanted, |piece| kept.extend_from_slice(piece)).unwrap();
+            assert_eq!(read, held.min(wanted));
+            assert!(kept == bytes[..read], "{held} of {wanted}");
+        }
+    }
+
+    #[test]
+    fn an_error_on_the_way_is_returned() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> Result<usize> {
+                Err(ErrorKind::InvalidData.into())
+            }
+        }
+        for length in [9, 3 * PIECE] {
+            let mut reader = [1; PIECE].chain(Broken);
+            let read = read_ahead(&mut reader, length, |_| {});
+            assert_eq!(
+                read.map_err(|error| error.kind()),
+                if length == 9 { Ok(9) } else { Err(ErrorKind::InvalidData) }
+            );
+        }
+    }
+}
