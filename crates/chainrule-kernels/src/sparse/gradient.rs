@@ -1,6 +1,6 @@
 //! BP4 over lists: the weight gradient of a batch.
 
-use super::{SparseRows, check, panels, parts};
+use super::{SparseRows, check, parts};
 use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel, with_vectors};
 use crate::pool::{self, Shared};
@@ -73,32 +73,40 @@ pub fn weight_gradient(
     threads: usize,
 ) {
     check(rows, samples, d, dw.len(), &[delta.len()]);
-    BY_INPUT.with_borrow_mut(|lists| {
-        lists.gather(rows, samples);
-        let lists = &*lists;
-        let parts = parts(d.m, lists.starts[d.k] as usize, threads);
-        let dw = Shared::new(dw);
-        pool::run(parts, |part| {
-            panels(pool::share(d.m, PANEL, part, parts), |left, two| {
-                let width = PANEL * (1 + usize::from(two));
+    let parts = parts(d.m, rows.count(samples), threads);
+    let dw = Shared::new(dw);
+    pool::run(parts, |part| {
+        BY_INPUT.with_borrow_mut(|lists| {
+            lists.gather(rows, samples);
+            let units = pool::share(d.m, PANEL, part, parts);
+            let mut left = units.start;
+            while left < units.end {
+                let panels = match (units.end - left).div_ceil(PANEL) {
+                    4.. => 4,
+                    2 | 3 => 2,
+                    _ => 1,
+                };
                 // SAFETY: dw has all panels of k rows, and parts have panels of their own.
-                let dw = unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), width * d.k) };
-                pool::with_scratch(d.n * width, |packed| {
-                    gradient_panels(lists, d, left, two, delta, packed, dw);
+                let dw =
+                    unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), panels * PANEL * d.k) };
+                pool::with_scratch(d.n * panels * PANEL, |packed| {
+                    gradient_panels(lists, d, left, panels, delta, packed, dw);
                 });
-            });
+                left += panels * PANEL;
+            }
         });
     });
 }
 
 kernel! {
-    /// dw of one panel, or two, from unit `left` on; `packed` has room for their delta.
-    fn gradient_panels<'a>(simd, lists: &'a ByInput, d: Dims, left: usize, two: bool, delta: &'a [f32], packed: &'a mut [f32], dw: &'a mut [f32]) {
+    /// dw of 1, 2 or 4 panels, from unit `left` on; `packed` has room for their delta.
+    fn gradient_panels<'a>(simd, lists: &'a ByInput, d: Dims, left: usize, panels: usize, delta: &'a [f32], packed: &'a mut [f32], dw: &'a mut [f32]) {
         with_vectors!(S, V, {
-            if two {
-                sum_panels::<S, V, 2>(simd, lists, d, left, delta, packed.as_chunks_mut().0.as_chunks_mut().0, dw);
-            } else {
-                sum_panels::<S, V, 1>(simd, lists, d, left, delta, packed.as_chunks_mut().0.as_chunks_mut().0, dw);
+            let packed = packed.as_chunks_mut().0;
+            match panels {
+                4 => sum_panels::<S, V, 4>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
+                2 => sum_panels::<S, V, 2>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
+                _ => sum_panels::<S, V, 1>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
             }
         });
     }
