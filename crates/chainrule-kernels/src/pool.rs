@@ -317,15 +317,36 @@ pub fn shares_mut<T: Send, const N: usize>(
     });
 }
 
-/// Calls `work` once for each of `items`, with its place: a part for each.
+/// Calls `work` once for each chunk of `items`, with its number; the last one may be shorter. Whichever thread is free takes the next
+/// one, with one of `states` as its own: there are at most as many threads.
 ///
 /// # Panics
-/// As [`run`].
-pub fn each_mut<T: Send>(items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
-    let count = items.len();
-    let items = Shared::new(items);
-    // SAFETY: part t is computed once, and is the only one that touches item t; all are borrowed for the whole call.
-    run(count, |part| work(part, unsafe { &mut *items.get().add(part) }));
+/// If `chunk` is 0, there are more than [`MAX_PARTS`] states, or `work` panics.
+pub fn chunks_mut<S: Send, T: Send>(
+    states: &mut [S],
+    items: &mut [T],
+    chunk: usize,
+    work: impl Fn(&mut S, usize, &mut [T]) + Sync,
+) {
+    let (parts, len, chunks) = (states.len(), items.len(), items.len().div_ceil(chunk));
+    let (states, items) = (Shared::new(states), Shared::new(items));
+    let next = AtomicUsize::new(0);
+    run(parts, |part| {
+        // SAFETY: part t is computed once, and is the only one that touches state t.
+        let state = unsafe { &mut *states.get().add(part) };
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= chunks {
+                return;
+            }
+            let start = at * chunk;
+            // SAFETY: each number is given out once, and chunks lie side by side within the items, which are borrowed exclusively
+            // for the whole call.
+            let items =
+                unsafe { std::slice::from_raw_parts_mut(items.get().add(start), chunk.min(len - start)) };
+            work(state, at, items);
+        }
+    });
 }
 
 /// Lends `len` numbers of this thread's own memory, aligned to a cache line, with arbitrary content.

@@ -34,6 +34,7 @@ mod lists;
 pub use build::count_nonzeros;
 pub use compact::Nonzeros;
 pub use gradient::weight_gradient;
+pub(crate) use lists::FAR_AHEAD;
 pub use lists::{ByteLists, SparseRows};
 
 /// What makes the pointers of this file sound: `samples` exist, and w has `k` rows in each of its panels.
@@ -81,8 +82,13 @@ pub fn forward(
 kernel! {
     fn forward_panels<'a>(simd, rows: &'a SparseRows, samples: &'a [usize], d: Dims, w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: Shared<f32>, a: Shared<f32>, units: Range<usize>) {
         with_vectors!(S, V, {
+            // Lists made for this batch alone are near.
+            let first = if rows.len() > samples.len() { units.start } else { d.m };
             panels(units, #[inline(always)] |left, two| {
                 for (s, &sample) in samples.iter().enumerate() {
+                    if left == first {
+                        rows.look_ahead(samples, s);
+                    }
                     // SAFETY: panels have `rows.inputs()` rows (`check`), two of them if two are asked for.
                     let sums: [Panel<S, V>; 2] = unsafe {
                         let w = w.as_ptr().add(left * d.k);

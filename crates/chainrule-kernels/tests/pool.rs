@@ -1,6 +1,6 @@
 //! The pool of threads: every part once, whoever calls, however many, and after a panic as before.
 
-use chainrule_kernels::pool::{MAX_PARTS, available_threads, run, share};
+use chainrule_kernels::pool::{MAX_PARTS, available_threads, chunks_mut, run, share};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +45,23 @@ fn two_parts_meet() -> bool {
         met.fetch_add(usize::from(begun.load(Ordering::SeqCst) == 2), Ordering::SeqCst);
     });
     met.load(Ordering::SeqCst) == 2
+}
+
+#[test]
+fn every_chunk_is_handed_out_once() {
+    let _alone = alone();
+    for (threads, len, chunk) in
+        [(1, 10, 3), (2, 0, 1), (2, 7, 7), (3, 64, 8), (5, 1000, 3), (MAX_PARTS, 9, 2)]
+    {
+        let (mut counts, mut items) = (vec![0; threads], vec![0; len]);
+        chunks_mut(&mut counts, &mut items, chunk, |count, at, items| {
+            *count += 1;
+            assert!(items.len() == chunk || (at + 1) * chunk > len, "{len} by {chunk}: chunk {at}");
+            items.iter_mut().for_each(|item| *item += at + 1);
+        });
+        assert_eq!(counts.iter().sum::<usize>(), len.div_ceil(chunk));
+        assert!(items.iter().enumerate().all(|(i, &item)| item == i / chunk + 1), "{len} by {chunk}");
+    }
 }
 
 #[test]

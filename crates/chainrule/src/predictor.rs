@@ -1,7 +1,7 @@
 //! Answers as fast as they can be had: forward passes in f32 that allocate nothing, for one sample or many.
 //!
-//! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Every thread takes its own samples
-//! through all layers, a few at a time, so that they stay in its cache. Of a single one they share the units, and leave out what
+//! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Samples go through all layers a few at a
+//! time, so that they stay in a thread's cache; whichever thread is free takes the next ones. Of a single one they share the units, and leave out what
 //! relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, for any number of threads;
 //! of a single sample but for the sign of a sum of 0.
 
@@ -61,8 +61,6 @@ struct Part {
     /// z of the layer at work, a of it and of the one before: each `(together, units)` of the widest layer.
     z: Aligned<f32>,
     a: [Aligned<f32>; 2],
-    /// `(capacity, outputs)`
-    answers: Vec<f32>,
 }
 
 /// How a call's single sample is answered: threads share its units, unless it is a list, which leaves too little to do. Of
@@ -147,28 +145,26 @@ impl Predictor {
             x.len()
         );
         assert!(n <= self.capacity, "predict: {n} samples, capacity for {}", self.capacity);
-        let parts = if n * self.params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
         let (net, params) = (&self.net, &*self.params);
-        let stacks = if n > ROWWISE_BATCH { &self.stacks[..] } else { &[] };
+        let answers = &mut self.answers[..n * outputs];
+        if n == 0 {
+            return answers;
+        }
         if n == 1 {
             let one = One { threads: self.parts.len(), nonzeros: self.nonzeros.as_mut() };
-            self.parts[0].predict(net, params, stacks, x, Some(one));
-        } else {
-            pool::each_mut(&mut self.parts[..parts], |part, buffers| {
-                let samples = pool::share(n, 1, part, parts);
-                let x = &x[samples.start * inputs..samples.end * inputs];
-                buffers.predict(net, params, stacks, x, None);
-            });
+            self.parts[0].predict(net, params, &[], x, answers, Some(one));
+            return answers;
         }
-        if parts == 1 {
-            return &self.parts[0].answers[..n * outputs];
-        }
-        for (part, buffers) in self.parts[..parts].iter().enumerate() {
-            let samples = pool::share(n, 1, part, parts);
-            let count = samples.len() * outputs;
-            self.answers[samples.start * outputs..][..count].copy_from_slice(&buffers.answers[..count]);
-        }
-        &self.answers[..n * outputs]
+        let stacks = if n > ROWWISE_BATCH { &self.stacks[..] } else { &[] };
+        let threads = if n * params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
+        // No more at once than go together, and as often for each thread.
+        let times = n.div_ceil(self.parts[0].together).next_multiple_of(threads);
+        let at_once = n.div_ceil(times);
+        pool::chunks_mut(&mut self.parts[..threads], answers, at_once * outputs, |part, at, answers| {
+            let x = &x[at * at_once * inputs..][..answers.len() / outputs * inputs];
+            part.predict(net, params, stacks, x, answers, None);
+        });
+        answers
     }
 }
 
@@ -200,40 +196,45 @@ impl Part {
         let packed = stacks.iter().map(|layers| layers.stack.buffers()).collect();
         let widest = spec.layers.iter().map(|layer| layer.units).max().unwrap_or(0);
         let zeros = || Aligned::zeros(together * widest);
-        let answers = vec![0.0; capacity * spec.outputs()];
-        Self { together, lists, packed, z: zeros(), a: [zeros(), zeros()], answers }
+        Self { together, lists, packed, z: zeros(), a: [zeros(), zeros()] }
     }
 
-    /// Writes the answers for `x (n, inputs)`; `stacks` is empty, or holds all layers that do not read lists.
-    fn predict(&mut self, net: &Network, params: &[f32], stacks: &[Layers], x: &[f32], mut one: Option<One>) {
+    /// Writes the answers for `x (n, inputs)`, of no more samples than go together; `stacks` is empty, or holds all layers that do
+    /// not read lists.
+    fn predict(
+        &mut self,
+        net: &Network,
+        params: &[f32],
+        stacks: &[Layers],
+        x: &[f32],
+        answers: &mut [f32],
+        mut one: Option<One>,
+    ) {
         let spec = net.spec();
-        let answers = self.answers.chunks_mut(self.together * spec.outputs());
-        for (x, answers) in x.chunks(self.together * spec.inputs()).zip(answers) {
-            let n = x.len() / spec.inputs();
-            let input = match &mut self.lists {
-                Some(lists) => {
-                    lists.refill(x);
-                    Input::Sparse(lists, &ALL[..n])
-                }
-                None => Input::Dense(x),
-            };
-            let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
-            let mut stacks = stacks.iter().zip(&mut self.packed).peekable();
-            let mut l = 0;
-            while l < spec.layers.len() {
-                let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
-                let stacked = stacks.next_if(|(layers, _)| layers.range.start == l);
-                let end = stacked.as_ref().map_or(l + 1, |(layers, _)| layers.range.end);
-                let a = if end == spec.layers.len() { &mut *answers } else { &mut *here };
-                match (stacked, input) {
-                    (Some((layers, buffers)), Input::Dense(x)) => {
-                        stack(spec, layers, n, x, buffers, &mut self.z, a);
-                    }
-                    (_, input) => layer(net, spec, params, l, n, input, &mut self.z, a, one.as_mut()),
-                }
-                std::mem::swap(&mut here, &mut below);
-                l = end;
+        let n = x.len() / spec.inputs();
+        let input = match &mut self.lists {
+            Some(lists) => {
+                lists.refill(x);
+                Input::Sparse(lists, &ALL[..n])
             }
+            None => Input::Dense(x),
+        };
+        let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
+        let mut stacks = stacks.iter().zip(&mut self.packed).peekable();
+        let mut l = 0;
+        while l < spec.layers.len() {
+            let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
+            let stacked = stacks.next_if(|(layers, _)| layers.range.start == l);
+            let end = stacked.as_ref().map_or(l + 1, |(layers, _)| layers.range.end);
+            let a = if end == spec.layers.len() { &mut *answers } else { &mut *here };
+            match (stacked, input) {
+                (Some((layers, buffers)), Input::Dense(x)) => {
+                    stack(spec, layers, n, x, buffers, &mut self.z, a);
+                }
+                (_, input) => layer(net, spec, params, l, n, input, &mut self.z, a, one.as_mut()),
+            }
+            std::mem::swap(&mut here, &mut below);
+            l = end;
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{Step, output};
 use crate::dense::PANEL;
 use crate::panel::{self, Panel};
 use crate::simd::mul_add;
-use crate::sparse::{self, sum_rows};
+use crate::sparse::{self, FAR_AHEAD, sum_rows};
 use pulp::Simd;
 use std::ops::Range;
 
@@ -15,20 +15,11 @@ use std::ops::Range;
 /// that a sample is summed in the same way whatever their number.
 pub(super) const TOGETHER: usize = 4;
 
-/// How many samples ahead lists are asked for: enough for memory to answer, few enough to stay in the first cache level.
-const AHEAD: usize = 3;
-
-/// And where they lie, and targets: one line each.
-const FAR_AHEAD: usize = 4 * AHEAD;
-
 /// Asks for what samples after number `s` of the batch need.
 #[inline(always)]
 pub(super) fn look_ahead(step: &Step, s: usize) {
-    if let Some(&later) = step.upcoming.get(s + AHEAD) {
-        step.rows.prefetch(later);
-    }
+    step.rows.look_ahead(step.upcoming, s);
     if let Some(&later) = step.upcoming.get(s + FAR_AHEAD) {
-        step.rows.prefetch_place(later);
         step.targets.prefetch(later, step.layers[step.layers.len() - 1].units);
     }
 }

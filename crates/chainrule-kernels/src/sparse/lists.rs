@@ -5,6 +5,12 @@ use super::compact;
 use crate::memory::{LINE, prefetch_lines};
 use std::ops::Range;
 
+/// How many samples ahead lists are asked for: enough for memory to answer, few enough to stay in the first cache level.
+const AHEAD: usize = 3;
+
+/// And where they lie: one line each.
+pub(crate) const FAR_AHEAD: usize = 4 * AHEAD;
+
 /// Samples as lists of their nonzero inputs, in the order of the inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseRows {
@@ -195,17 +201,15 @@ impl SparseRows {
         if let Values::Same(value) = self.values { Some(value) } else { None }
     }
 
-    /// Asks for the place of the list of `sample` to be brought near: samples come in random order, which no cache foresees.
+    /// Asks for the lists of samples after number `s` of `samples` to be brought near: they come in random order, which no cache
+    /// foresees. As many lines as an average list has: the length of this one would be one more thing to wait for.
     #[inline(always)]
-    pub(crate) fn prefetch_place(&self, sample: usize) {
-        prefetch_lines(&raw const self.starts[sample], 1);
-    }
-
-    /// Asks for the list of `sample` to be brought near, whose place should be near already. As many lines as an average list has:
-    /// the length of this one would be one more thing to wait for.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, sample: usize) {
-        let start = self.starts[sample] as usize;
+    pub(crate) fn look_ahead(&self, samples: &[usize], s: usize) {
+        if let Some(&later) = samples.get(s + FAR_AHEAD) {
+            prefetch_lines(&raw const self.starts[later], 1);
+        }
+        let Some(&later) = samples.get(s + AHEAD) else { return };
+        let start = self.starts[later] as usize;
         let lines = |bytes: usize| (self.average * bytes).div_ceil(LINE) + 1;
         prefetch_lines(self.columns.as_ptr().wrapping_add(start), lines(2));
         match &self.values {
