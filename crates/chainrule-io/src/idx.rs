@@ -18,7 +18,7 @@ use crate::{Error, Position, Result};
 const MAX_DIMENSIONS: usize = 8;
 /// No deflate stream expands more than this many times.
 const MAX_DEFLATE_RATIO: u64 = 1032;
-/// No more is reserved on the word of a header; MNIST needs a sixth.
+/// No more is reserved for values on the word of a header; MNIST needs a sixth.
 const MAX_RESERVED: usize = 1 << 28;
 /// The classes of MNIST-like images, even if a part of the data lacks some.
 const DIGITS: usize = 10;
@@ -61,13 +61,17 @@ pub fn parse_idx(bytes: &[u8], file: &str) -> Result<Idx> {
 }
 
 fn unpack(path: &Path) -> Result<Unpacked> {
-    let open = || {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        Ok((BufReader::with_capacity(PIECE, file), length))
-    };
-    let (file, length) = open().map_err(|error| Error::io("read", path, error))?;
-    parse(file, length, &path.display().to_string())
+    let name = path.display().to_string();
+    let unreadable = |error| Error::io("read", path, error);
+    let mut file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.is_file() {
+        return parse(BufReader::with_capacity(PIECE, file), metadata.len(), &name);
+    }
+    // A pipe does not say how long it is.
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    parse(Cursor::new(&bytes), bytes.len() as u64, &name)
 }
 
 fn parse(mut bytes: impl BufRead + Seek, length: u64, file: &str) -> Result<Unpacked> {
@@ -129,8 +133,7 @@ impl<R: Read> Source<'_, R> {
         let unpacked = self.take_values(dims, claimed, &claim, &broken)?;
 
         // One byte more than claimed tells whether the file goes on, and makes gzip check its checksum.
-        let mut extra = [0];
-        match self.reader.read(&mut extra) {
+        match read_ahead(&mut self.reader, 1, |_| {}) {
             Ok(0) => Ok(unpacked),
             Ok(_) => {
                 let expected = format!("the end, after {claim}");

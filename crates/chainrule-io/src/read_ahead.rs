@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  this thread    unpack 1 | unpack 2 | unpack 3 | …
-//!  another                 | keep 1   | keep 2   | …        copied to its place, and its nonzero inputs listed
+//!  another                 | keep 1   | keep 2   | …        copied to its place, and its nonzero inputs listed; up to four wait
 //! ```
 
 use std::io::{ErrorKind, Read, Result};
@@ -13,8 +13,11 @@ pub(crate) const PIECE: usize = 1 << 18;
 /// Pieces on their way.
 const PIECES: usize = 4;
 
-/// Reads up to `length` bytes, fewer if there are no more, and has `keep` called with each piece in turn, on another thread if there
-/// are several. Returns how many.
+/// Reads up to `length` bytes, fewer if there are no more, and has `keep` called with each piece in turn; on another thread, if there
+/// are several pieces. Returns how many bytes.
+///
+/// # Errors
+/// If `reader` has one, or no thread can be had.
 pub(crate) fn read_ahead(
     reader: &mut impl Read,
     length: usize,
@@ -30,12 +33,13 @@ pub(crate) fn read_ahead(
         let (full, arriving) = mpsc::channel::<Vec<u8>>();
         let (empty, returning) = mpsc::channel();
         (0..PIECES).for_each(|_| empty.send(Vec::new()).expect("its other end is held below"));
-        scope.spawn(move || {
+        let keeper = move || {
             for piece in arriving {
                 keep(&piece);
                 let _ = empty.send(piece); // nobody waits for the last ones
             }
-        });
+        };
+        let keeper = std::thread::Builder::new().spawn_scoped(scope, keeper)?;
         let mut read = 0;
         while read < length
             && let Ok(mut piece) = returning.recv()
@@ -46,6 +50,8 @@ pub(crate) fn read_ahead(
                 break;
             }
         }
+        drop(full);
+        keeper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(read)
     })
 }
@@ -97,13 +103,39 @@ mod tests {
                 Err(ErrorKind::InvalidData.into())
             }
         }
-        for length in [9, 3 * PIECE] {
-            let mut reader = [1; PIECE].chain(Broken);
-            let read = read_ahead(&mut reader, length, |_| {});
-            assert_eq!(
-                read.map_err(|error| error.kind()),
-                if length == 9 { Ok(9) } else { Err(ErrorKind::InvalidData) }
-            );
+        for (good, length) in [(0, 9), (5, 9), (PIECE, 3 * PIECE), (7 * PIECE, 9 * PIECE)] {
+            let bytes = vec![1; good];
+            let read = read_ahead(&mut bytes[..].chain(Broken), length, |_| {});
+            assert_eq!(read.map_err(|error| error.kind()), Err(ErrorKind::InvalidData), "{good} of {length}");
+            let read = read_ahead(&mut bytes[..].chain(Broken), good, |_| {});
+            assert_eq!(read.map_err(|error| error.kind()), Ok(good));
         }
+    }
+
+    /// One byte at a time, and interrupted before each.
+    #[test]
+    fn a_slow_reader_is_waited_for() {
+        struct Slow(u8, bool);
+        impl Read for Slow {
+            fn read(&mut self, to: &mut [u8]) -> Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(ErrorKind::Interrupted.into());
+                }
+                to[0] = self.0;
+                self.0 = self.0.wrapping_add(1);
+                Ok(1)
+            }
+        }
+        let mut kept = Vec::new();
+        let read = read_ahead(&mut Slow(0, false), PIECE + 7, |piece| kept.extend_from_slice(piece));
+        assert_eq!(read.unwrap(), PIECE + 7);
+        assert!(kept.iter().enumerate().all(|(i, &byte)| byte == i as u8));
+    }
+
+    #[test]
+    #[should_panic = "full"]
+    fn a_panic_goes_on() {
+        let _ = read_ahead(&mut &vec![0; 9 * PIECE][..], 9 * PIECE, |_| panic!("full"));
     }
 }

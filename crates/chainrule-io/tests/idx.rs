@@ -2,6 +2,7 @@
 
 mod common;
 
+use chainrule::Dataset;
 use chainrule_io::idx::{Idx, parse_idx, read_idx, read_idx_pair};
 use common::{file, gzip, idx, says};
 use proptest::prelude::*;
@@ -32,6 +33,46 @@ proptest! {
         let read = parse_idx(&garbled, "t");
         // Values are not checked in a plain file, nor name and time in a gzip header.
         prop_assert!(read.is_err() || (packed && at < 10) || (!packed && at >= 16));
+    }
+}
+
+/// Several pieces, whose ends lie within samples: the lists are those that are made of the whole.
+#[test]
+fn lists_are_made_while_unpacking() {
+    let (samples, sides) = (6000_u32, [13, 17]);
+    let images = |zeros: u32| {
+        let values: Vec<u8> = (0..samples * 13 * 17)
+            .map(|i| i.wrapping_mul(2_654_435_761) >> 7)
+            .map(|i| if i % 100 < zeros { 0 } else { i as u8 | 1 })
+            .collect();
+        idx(&[samples, sides[0], sides[1]], &values)
+    };
+    let (_a, labels) = file("labels", idx(&[samples], &vec![1; samples as usize]));
+    for (zeros, listed) in [(80, true), (20, false)] {
+        for bytes in [images(zeros), gzip(&images(zeros))] {
+            let (_b, path) = file("images", bytes);
+            let read = read_idx_pair(&path, &labels, "t").unwrap();
+            let (features, targets) = (read.features().clone(), read.targets().clone());
+            let again = Dataset::new("t", vec![13, 17], features, targets).unwrap();
+            assert!(read.lists() == again.lists(), "{zeros} % zeros");
+            assert_eq!(read.lists().is_some(), listed);
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_are_read_to_their_end() {
+    let (folder, _) = file("unused", [0]);
+    for bytes in [idx(&[2, 3], &[1, 2, 3, 4, 5, 6]), gzip(&idx(&[2, 3], &[1, 2, 3, 4, 5, 6]))] {
+        let path = folder.path().join(format!("pipe-{}", bytes.len()));
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let writer = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::write(path, bytes)
+        });
+        assert_eq!(read_idx(&path).unwrap().values, [1, 2, 3, 4, 5, 6]);
+        writer.join().unwrap().unwrap();
     }
 }
 

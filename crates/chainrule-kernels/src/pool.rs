@@ -321,13 +321,14 @@ pub fn shares_mut<T: Send, const N: usize>(
 /// one, with one of `states` as its own: there are at most as many threads.
 ///
 /// # Panics
-/// If `chunk` is 0, there are more than [`MAX_PARTS`] states, or `work` panics.
+/// If `chunk` is 0, there is no state or more than [`MAX_PARTS`], or `work` panics.
 pub fn chunks_mut<S: Send, T: Send>(
     states: &mut [S],
     items: &mut [T],
     chunk: usize,
     work: impl Fn(&mut S, usize, &mut [T]) + Sync,
 ) {
+    assert!(!states.is_empty(), "chunks_mut: no state");
     let (parts, len, chunks) = (states.len(), items.len(), items.len().div_ceil(chunk));
     let (states, items) = (Shared::new(states), Shared::new(items));
     let next = AtomicUsize::new(0);

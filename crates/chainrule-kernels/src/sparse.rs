@@ -82,13 +82,12 @@ pub fn forward(
 kernel! {
     fn forward_panels<'a>(simd, rows: &'a SparseRows, samples: &'a [usize], d: Dims, w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: Shared<f32>, a: Shared<f32>, units: Range<usize>) {
         with_vectors!(S, V, {
-            // Lists made for this batch alone are near.
-            let first = if rows.len() > samples.len() { units.start } else { d.m };
+            let first = units.start;
             panels(units, #[inline(always)] |left, two| {
+                // The first panels bring the lists near, unless they hold these samples alone and were made a moment ago.
+                let ahead = if left == first && rows.len() > samples.len() { samples } else { &[] };
                 for (s, &sample) in samples.iter().enumerate() {
-                    if left == first {
-                        rows.look_ahead(samples, s);
-                    }
+                    rows.look_ahead(ahead, s);
                     // SAFETY: panels have `rows.inputs()` rows (`check`), two of them if two are asked for.
                     let sums: [Panel<S, V>; 2] = unsafe {
                         let w = w.as_ptr().add(left * d.k);

@@ -47,7 +47,7 @@ pub struct Dataset {
     features: Features,
     targets: Targets,
     sample_weights: Option<Vec<f64>>,
-    /// Made when somebody first asks, then shared by all copies.
+    /// Made while the bytes were unpacked, or when somebody first asks; then shared by all copies.
     lists: OnceLock<Option<Arc<SparseRows>>>,
 }
 
@@ -164,6 +164,7 @@ impl Dataset {
             let found = format!("{} x {}", lists.len(), lists.inputs());
             return Err(Error::shape(format!("lists of '{}'", self.name), expected, found));
         }
+        debug_assert!(lists.as_ref().is_none_or(|lists| lists.nonzeros() == self.count_nonzeros()));
         Ok(Self { lists: OnceLock::from(lists), ..self })
     }
 
@@ -218,12 +219,18 @@ impl Dataset {
 
     /// Share of inputs that are not zero in f32.
     pub fn density(&self) -> f64 {
-        let nonzeros = match (self.lists.get(), &self.features) {
-            (Some(Some(lists)), _) => lists.nonzeros(),
-            (_, Features::Bytes { values, .. }) => sparse::count_nonzeros(values, |byte| byte),
-            (_, Features::Reals(values)) => sparse::count_nonzeros(values, |value| value as f32),
+        let nonzeros = match self.lists.get() {
+            Some(Some(lists)) => lists.nonzeros(),
+            _ => self.count_nonzeros(),
         };
         nonzeros as f64 / self.features.len() as f64
+    }
+
+    fn count_nonzeros(&self) -> usize {
+        match &self.features {
+            Features::Bytes { values, .. } => sparse::count_nonzeros(values, |byte| byte),
+            Features::Reals(values) => sparse::count_nonzeros(values, |value| value as f32),
+        }
     }
 
     /// Lists of the nonzero inputs for f32, if those are few enough ([`SPARSE_BELOW`]) for lists to be faster.

@@ -1,8 +1,8 @@
 //! Answers as fast as they can be had: forward passes in f32 that allocate nothing, for one sample or many.
 //!
 //! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Samples go through all layers a few at a
-//! time, so that they stay in a thread's cache; whichever thread is free takes the next ones. Of a single one they share the units, and leave out what
-//! relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, for any number of threads;
+//! time, so that they stay in a thread's cache; whichever thread is free takes the next ones. Of a single sample threads share
+//! the units, and leave out what relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, for any number of threads;
 //! of a single sample but for the sign of a sum of 0.
 
 use crate::activation::Activation;
@@ -63,8 +63,7 @@ struct Part {
     a: [Aligned<f32>; 2],
 }
 
-/// How a call's single sample is answered: threads share its units, unless it is a list, which leaves too little to do. Of
-/// several samples each thread takes its own.
+/// How a call's single sample is answered: threads share its units, unless it is a list, which leaves too little to do.
 struct One<'a> {
     threads: usize,
     nonzeros: Option<&'a mut Nonzeros>,
@@ -113,7 +112,7 @@ impl Predictor {
         self.with_threads(threads)
     }
 
-    /// The same on up to `threads` threads; each gets samples of its own, or units of a single one. The answers stay the same.
+    /// The same on up to `threads` threads; which share samples, or the units of a single one. The answers stay the same.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         let part = || Part::new(&self.net, self.capacity, self.is_sparse(), &self.stacks);
@@ -157,7 +156,7 @@ impl Predictor {
         }
         let stacks = if n > ROWWISE_BATCH { &self.stacks[..] } else { &[] };
         let threads = if n * params.len() < PARALLEL_FROM { 1 } else { self.parts.len().min(n) };
-        // No more at once than go together, and as often for each thread.
+        // No more at once than go together, and of few samples some for each thread.
         let times = n.div_ceil(self.parts[0].together).next_multiple_of(threads);
         let at_once = n.div_ceil(times);
         pool::chunks_mut(&mut self.parts[..threads], answers, at_once * outputs, |part, at, answers| {

@@ -128,7 +128,8 @@ fn steps_and_answers_allocate_nothing() {
     let whole =
         "hidden = [30]\nactivation = \"sigmoid\"\nloss = \"quadratic\"\noptimizer = \"sgd\"\nbatch_size = 10";
     let large = "hidden = [130, 130]\nactivation = \"relu\"\noptimizer = \"sgd\"\nbatch_size = 32";
-    let adam = "hidden = [130, 130]\nactivation = \"relu\"\noptimizer = \"adam\"\nbatch_size = 32";
+    // So wide that threads share the first layer's gradient over lists, too.
+    let adam = "hidden = [800, 130]\nactivation = \"relu\"\noptimizer = \"adam\"\nbatch_size = 32";
     for threads in [1, 2] {
         for data in [&sparse, &small] {
             steps_allocate_nothing(data, whole, Way::WholeSteps, threads);

@@ -21,8 +21,9 @@ const PARTS: usize = 4;
 const ROOM: usize = 64;
 /// Zeros that are skipped at once.
 const SKIP: usize = 16;
-/// Nonzeros that room is made for before they are there, at most: MNIST has a seventh.
-const RESERVED: usize = 1 << 26;
+/// Nonzeros, and samples, that room is made for before they are there, at most: the word of a file's header takes no more memory
+/// than 48 and 4 MB. MNIST has 9 million and 60,000.
+const RESERVED: (usize, usize) = (1 << 24, 1 << 20);
 
 /// Lists that grow, sample by sample.
 #[derive(Debug)]
@@ -31,9 +32,9 @@ pub(super) struct Growing<S> {
     /// More nonzeros are refused.
     most: usize,
     /// As in [`super::SparseRows`].
-    pub starts: Vec<u32>,
-    pub columns: Vec<u16>,
-    pub kept: Vec<S>,
+    starts: Vec<u32>,
+    columns: Vec<u16>,
+    kept: Vec<S>,
     /// The list of one sample.
     row_columns: Vec<u16>,
     row_kept: Vec<S>,
@@ -46,11 +47,11 @@ impl<S: Copy + Default> Growing<S> {
             return None;
         }
         let most = (most * samples as f64 * inputs as f64).min(f64::from(u32::MAX)) as usize;
-        let room = most.min(RESERVED);
+        let room = most.min(RESERVED.0);
         let (columns, kept) = (Vec::with_capacity(room), Vec::with_capacity(room));
         memory::prefer_huge_pages(&columns);
         memory::prefer_huge_pages(&kept);
-        let mut starts = Vec::with_capacity(samples.min(RESERVED) + 1);
+        let mut starts = Vec::with_capacity(samples.min(RESERVED.1) + 1);
         starts.push(0);
         let row = inputs + ROOM;
         Some(Self {
@@ -79,11 +80,11 @@ impl<S: Copy + Default> Growing<S> {
         true
     }
 
-    /// Gives back the room that was not used.
-    pub fn shrink(mut self) -> Self {
+    /// Where each sample's list begins, and one more; the inputs in them; what is stored of each.
+    pub fn finish(mut self) -> (Vec<u32>, Vec<u16>, Vec<S>) {
         self.columns.shrink_to_fit();
         self.kept.shrink_to_fit();
-        self
+        (self.starts, self.columns, self.kept)
     }
 }
 
@@ -219,10 +220,7 @@ mod tests {
         list: impl Fn(&[V], &mut [u16], &mut [S]) -> usize + Copy,
     ) -> Option<Lists<S>> {
         let mut lists = Growing::new(values.len() / inputs, inputs, most)?;
-        values.chunks(at_once * inputs).all(|rows| lists.push(rows, list)).then(|| {
-            let Growing { starts, columns, kept, .. } = lists.shrink();
-            (starts, columns, kept)
-        })
+        values.chunks(at_once * inputs).all(|rows| lists.push(rows, list)).then(|| lists.finish())
     }
 
     proptest! {

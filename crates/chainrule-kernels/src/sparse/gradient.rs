@@ -7,6 +7,7 @@ use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
 use pulp::Simd;
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// A batch's lists turned round: for each input the samples in which it is not zero.
 #[derive(Debug, Default)]
@@ -17,13 +18,26 @@ struct ByInput {
     entries: Vec<(u32, f32)>,
 }
 
+/// Nonzeros of a batch up to which each part turns the lists round for itself (8 MB): in that core's cache, while what one core
+/// wrote another would fetch line by line. A larger batch is turned round once.
+const OWN_UP_TO: usize = 1 << 20;
+
 thread_local! {
-    /// Kept between batches, so that a step does not allocate.
-    static BY_INPUT: RefCell<ByInput> = RefCell::default();
+    /// One for each part, kept between batches, so that a step does not allocate.
+    static BY_INPUT: RefCell<Vec<ByInput>> = RefCell::default();
 }
 
 impl ByInput {
-    /// Turns round the lists of `samples`.
+    /// Makes room for any batch of as many samples.
+    fn reserve(&mut self, rows: &SparseRows, samples: usize, nonzeros: usize) {
+        self.starts.reserve(rows.inputs() + 2);
+        if self.entries.len() < nonzeros {
+            let most = (samples * rows.longest()).min(rows.nonzeros()).max(nonzeros);
+            self.entries.resize(most, (0, 0.0));
+        }
+    }
+
+    /// Turns round the lists of `samples`, for which there is room.
     fn gather(&mut self, rows: &SparseRows, samples: &[usize]) {
         self.starts.clear();
         self.starts.resize(rows.inputs() + 2, 0);
@@ -32,12 +46,6 @@ impl ByInput {
         }
         for i in 2..self.starts.len() {
             self.starts[i] += self.starts[i - 1];
-        }
-        let total = self.starts.last().map_or(0, |&end| end as usize);
-        if self.entries.len() < total {
-            // As many as any batch of this size can have: later ones do not grow it again.
-            let most = (samples.len() * rows.longest()).min(rows.nonzeros()).max(total);
-            self.entries.resize(most, (0, 0.0));
         }
         // starts[i + 1] is where the next entry of input i goes, and in the end where the list of i + 1 begins.
         for (s, &sample) in samples.iter().enumerate() {
@@ -73,29 +81,50 @@ pub fn weight_gradient(
     threads: usize,
 ) {
     check(rows, samples, d, dw.len(), &[delta.len()]);
-    let parts = parts(d.m, rows.count(samples), threads);
+    let nonzeros = rows.count(samples);
+    let parts = parts(d.m, nonzeros, threads);
     let dw = Shared::new(dw);
-    pool::run(parts, |part| {
-        BY_INPUT.with_borrow_mut(|lists| {
-            lists.gather(rows, samples);
-            let units = pool::share(d.m, PANEL, part, parts);
-            let mut left = units.start;
-            while left < units.end {
-                let panels = match (units.end - left).div_ceil(PANEL) {
-                    4.. => 4,
-                    2 | 3 => 2,
-                    _ => 1,
-                };
+    BY_INPUT.with_borrow_mut(|lists| {
+        let own = nonzeros <= OWN_UP_TO;
+        let copies = if own { parts } else { 1 };
+        lists.resize_with(lists.len().max(copies), ByInput::default);
+        lists[..copies].iter_mut().for_each(|lists| lists.reserve(rows, samples.len(), nonzeros));
+        if !own {
+            lists[0].gather(rows, samples);
+        }
+        let lists = Shared::new(lists);
+        pool::run(parts, |part| {
+            // SAFETY: there are as many copies as parts, and each is one part's, or there is one that none of them changes.
+            let lists: &ByInput = unsafe {
+                if own {
+                    (*lists.get().add(part)).gather(rows, samples);
+                }
+                &*lists.get().add(if own { part } else { 0 })
+            };
+            panels_of_four(pool::share(d.m, PANEL, part, parts), |left, panels| {
                 // SAFETY: dw has all panels of k rows, and parts have panels of their own.
                 let dw =
                     unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), panels * PANEL * d.k) };
                 pool::with_scratch(d.n * panels * PANEL, |packed| {
                     gradient_panels(lists, d, left, panels, delta, packed, dw);
                 });
-                left += panels * PANEL;
-            }
+            });
         });
     });
+}
+
+/// Calls `each` with the first unit of every four panels, and of those that are left, two or one at a time, and with their number.
+fn panels_of_four(units: Range<usize>, mut each: impl FnMut(usize, usize)) {
+    let mut left = units.start;
+    while left < units.end {
+        let panels = match (units.end - left).div_ceil(PANEL) {
+            4.. => 4,
+            2 | 3 => 2,
+            _ => 1,
+        };
+        each(left, panels);
+        left += panels * PANEL;
+    }
 }
 
 kernel! {
@@ -104,7 +133,14 @@ kernel! {
         with_vectors!(S, V, {
             let packed = packed.as_chunks_mut().0;
             match panels {
-                4 => sum_panels::<S, V, 4>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
+                // Their sums, a row of each, and a value.
+                4 if 5 * V < S::REGISTER_COUNT => sum_panels::<S, V, 4>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
+                4 => {
+                    let packed = packed.as_chunks_mut().0;
+                    let (first, second) = dw.split_at_mut(2 * PANEL * d.k);
+                    sum_panels::<S, V, 2>(simd, lists, d, left, delta, packed, first);
+                    sum_panels::<S, V, 2>(simd, lists, d, left + 2 * PANEL, delta, packed, second);
+                }
                 2 => sum_panels::<S, V, 2>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
                 _ => sum_panels::<S, V, 1>(simd, lists, d, left, delta, packed.as_chunks_mut().0, dw),
             }

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// How many samples ahead lists are asked for: enough for memory to answer, few enough to stay in the first cache level.
 const AHEAD: usize = 3;
 
-/// And where they lie: one line each.
+/// And where they lie, and their targets: one line each.
 pub(crate) const FAR_AHEAD: usize = 4 * AHEAD;
 
 /// Samples as lists of their nonzero inputs, in the order of the inputs.
@@ -41,8 +41,9 @@ impl SparseRows {
 
     /// As [`SparseRows::from_bytes`], but none, soon, if more than a share `most` of the inputs is nonzero.
     pub fn from_bytes_up_to(most: f64, bytes: &[u8], inputs: usize, scale: f64) -> Option<Self> {
-        let mut lists = ByteLists::new(bytes.len() / inputs.max(1), inputs, most)?;
-        lists.push(bytes).then(|| lists.finish(scale))
+        let samples = bytes.len() / inputs.max(1);
+        let mut lists = ByteLists::new(samples, inputs, most)?;
+        lists.push(&bytes[..samples * inputs]).then(|| lists.finish(scale))
     }
 
     /// The nonzero inputs of `numbers (samples, inputs)`. None if there are more than 65,536 inputs.
@@ -56,7 +57,7 @@ impl SparseRows {
         let list =
             |row: &[f64], columns: &mut [u16], kept: &mut [f32]| list_row(row, |x| x as f32, columns, kept);
         lists.push(numbers, list).then(|| {
-            let Growing { starts, columns, kept, .. } = lists.shrink();
+            let (starts, columns, kept) = lists.finish();
             let values = all_the_same(&kept, |value| value).map_or(Values::Reals(kept), Values::Same);
             Self::new(inputs, starts, columns, values)
         })
@@ -238,13 +239,18 @@ impl ByteLists {
     }
 
     /// Appends samples, `bytes (samples, inputs)`. False, and of no further use, once too many inputs are not zero.
+    ///
+    /// # Panics
+    /// If the bytes are no whole samples.
     pub fn push(&mut self, bytes: &[u8]) -> bool {
+        assert!(bytes.len().is_multiple_of(self.0.inputs), "lists: part of a sample");
         self.0.push(bytes, list_bytes)
     }
 
     /// The samples; an input is `byte * scale`, rounded once.
     pub fn finish(self, scale: f64) -> SparseRows {
-        let Growing { inputs, starts, columns, kept, .. } = self.0.shrink();
+        let inputs = self.0.inputs;
+        let (starts, columns, kept) = self.0.finish();
         let table = std::array::from_fn(|byte| (byte as f64 * scale) as f32);
         let values = match all_the_same(&kept, |byte| table[usize::from(byte)]) {
             Some(value) => Values::Same(value),
