@@ -2,8 +2,8 @@
 //!
 //! A call splits its *outputs* in parts. Part t is meant for thread t, so that the weights it owns stay in that core's
 //! cache; whoever is free takes what nobody has begun. A helper that sleeps, or a core that somebody else uses, costs
-//! nothing but its own share: the caller then does all parts itself, and after a helper has lost its core in the middle of
-//! a part, for a while. Which thread computed a part never shows in the bits.
+//! nothing but its own share: the caller then does all parts itself, and where helpers keep losing their cores in the
+//! middle of a part, for a while. Which thread computed a part never shows in the bits.
 //!
 //! ```text
 //! caller:  call += 1 -- claim part 0, compute -- wait a little, claim what is left -- wait until all are finished
@@ -35,11 +35,11 @@ const STREAM: Duration = Duration::from_micros(50);
 /// A wait that is longer than the caller's own part by this much means that somebody else uses a helper's core.
 const PREEMPTED: Duration = Duration::from_micros(200);
 
-/// The caller then works alone for this many times as long, shared by its helpers: such waits cost a twentieth of the time at
-/// most.
+/// Such waits may cost a twentieth of the time, shared by the helpers: each is paid for by so many times as much time without, which
+/// may lie before it, or else the caller works alone for as long.
 const REST: u32 = 20;
 
-/// But no longer than this: a scheduler gives the core to another for milliseconds.
+/// No more than this is paid beforehand or owed: a scheduler gives the core to another for milliseconds.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 
 /// What a call's number is multiplied by, to leave room for its number of parts.
@@ -64,7 +64,7 @@ struct Pool {
 /// What a call leaves to the next.
 #[derive(Default)]
 struct Caller {
-    /// Until then the caller works alone.
+    /// Until then the caller works alone; in the past, since then time without waits has added up.
     alone_until: Option<Instant>,
     /// When a short call found the helpers asleep.
     found_asleep: Option<Instant>,
@@ -261,7 +261,9 @@ fn call(parts: usize, short: bool, work: &(impl Fn(usize) + Sync)) -> bool {
         }
         let wait = own.elapsed();
         if wait > own - start + PREEMPTED {
-            caller.alone_until = Some(own + (REST * wait / (parts as u32 - 1)).min(LONGEST_REST));
+            let earliest = own.checked_sub(LONGEST_REST).unwrap_or(own);
+            let paid = caller.alone_until.map_or(earliest, |until| until.max(earliest));
+            caller.alone_until = Some((paid + REST * wait / (parts as u32 - 1)).min(own + LONGEST_REST));
         }
     }
     IN_POOL.set(false);

@@ -22,7 +22,7 @@ fn assert_each_part_once(parts: usize) {
     assert!(calls.iter().all(|count| count.load(Ordering::Relaxed) == 1), "{parts} parts: {calls:?}");
 }
 
-/// Whether a helper takes part in a call, now or soon: for a while after a helper has lost its core, callers work alone.
+/// Whether a helper takes part in a call, now or soon: for a while after helpers have lost their cores, callers work alone.
 fn helpers_take_part() -> bool {
     let patience = Instant::now() + Duration::from_secs(20);
     while Instant::now() < patience {
