@@ -281,12 +281,16 @@ pub fn read_idx_pair(images: &Path, labels: &Path, name: &str) -> Result<Dataset
     to_dataset(Unpacked { idx: pixels, lists }, targets, name)
 }
 
-/// Calls both at once, the second on a thread of its own.
-pub(crate) fn both<A, B: Send>(a: impl FnOnce() -> A, b: impl FnOnce() -> B + Send) -> (A, B) {
+/// Calls both, at once if a thread can be had for the second.
+pub(crate) fn both<A, B: Send>(a: impl FnOnce() -> A, b: impl Fn() -> B + Sync) -> (A, B) {
     std::thread::scope(|scope| {
-        let b = scope.spawn(b);
+        let meanwhile = std::thread::Builder::new().spawn_scoped(scope, &b);
         let a = a();
-        (a, b.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let b = match meanwhile {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => b(),
+        };
+        (a, b)
     })
 }
 

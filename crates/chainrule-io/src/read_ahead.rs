@@ -6,7 +6,7 @@
 //! ```
 
 use std::io::{ErrorKind, Read, Result};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 
 /// Bytes read at once: a piece stays in the second cache level.
 pub(crate) const PIECE: usize = 1 << 18;
@@ -14,45 +14,44 @@ pub(crate) const PIECE: usize = 1 << 18;
 const PIECES: usize = 4;
 
 /// Reads up to `length` bytes, fewer if there are no more, and has `keep` called with each piece in turn; on another thread, if there
-/// are several pieces. Returns how many bytes.
-///
-/// # Errors
-/// If `reader` has one, or no thread can be had.
+/// are several pieces and a thread can be had. Returns how many bytes.
 pub(crate) fn read_ahead(
     reader: &mut impl Read,
     length: usize,
-    mut keep: impl FnMut(&[u8]) + Send,
+    keep: impl FnMut(&[u8]) + Send,
 ) -> Result<usize> {
-    if length <= PIECE {
-        let mut piece = Vec::new();
-        fill(reader, &mut piece, length)?;
-        keep(&piece);
-        return Ok(piece.len());
-    }
+    let keep = Mutex::new(keep); // for whichever thread it will be
+    let keep = |piece: &[u8]| (keep.lock().unwrap_or_else(PoisonError::into_inner))(piece);
     std::thread::scope(|scope| {
-        let (full, arriving) = mpsc::channel::<Vec<u8>>();
+        let (full, arriving) = mpsc::sync_channel::<Vec<u8>>(PIECES);
         let (empty, returning) = mpsc::channel();
-        (0..PIECES).for_each(|_| empty.send(Vec::new()).expect("its other end is held below"));
-        let keeper = move || {
+        let keep = &keep;
+        let keep_all = move || {
             for piece in arriving {
                 keep(&piece);
                 let _ = empty.send(piece); // nobody waits for the last ones
             }
         };
-        let keeper = std::thread::Builder::new().spawn_scoped(scope, keeper)?;
+        let several = (length > PIECE).then(|| std::thread::Builder::new().spawn_scoped(scope, keep_all));
+        let keeper = several.and_then(Result::ok);
         let mut read = 0;
-        while read < length
-            && let Ok(mut piece) = returning.recv()
-        {
+        while read < length {
+            let mut piece = returning.try_recv().unwrap_or_default();
             fill(reader, &mut piece, PIECE.min(length - read))?;
             read += piece.len();
-            if piece.is_empty() || full.send(piece).is_err() {
+            if piece.is_empty() {
                 break;
+            } else if keeper.is_none() {
+                keep(&piece);
+            } else if full.send(piece).is_err() {
+                break; // `keep` panicked
             }
         }
         drop(full);
-        keeper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok(read)
+        match keeper.map(std::thread::ScopedJoinHandle::join) {
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            Some(Ok(())) | None => Ok(read),
+        }
     })
 }
 

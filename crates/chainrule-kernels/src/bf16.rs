@@ -37,7 +37,7 @@ pub use stack::{Buffers, Stack};
 
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, Into, PANEL};
-use crate::pool;
+use crate::memory;
 use crate::product::{self, Finish, Job, Lies, MOST_DESCENDED, Matrix, Place, Split, Start};
 use crate::simd::kernel;
 use pulp::Simd;
@@ -136,7 +136,7 @@ fn multiply(
         "bf16: operand too short, or not as it should lie"
     );
     product::each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch((ROWS + STRIP) * INNER / 2 + TILE, |scratch| match level {
+        memory::with_scratch((ROWS + STRIP) * INNER / 2 + TILE, |scratch| match level {
             None => emulated(job, a, b, scratch),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a level is used only where `is_available`: the CPU has its instructions, always AVX512-BF16 among them.

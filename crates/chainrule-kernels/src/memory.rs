@@ -1,6 +1,7 @@
-//! Buffers that begin at a cache line, so that no vector of a row lies across two; large ones in huge pages.
+//! Buffers that begin at a cache line, so that no vector of a row lies across two; large ones in huge pages; scratch memory.
 
 use crate::Real;
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Deref, DerefMut};
 
@@ -130,6 +131,32 @@ impl<T> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.storage[self.first..self.first + self.len]
     }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A cache line of numbers: scratch memory is aligned to it.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Lends `len` numbers of this thread's own memory, aligned to a cache line, with arbitrary content.
+///
+/// # Panics
+/// If `body` asks for scratch memory itself.
+pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    SCRATCH.with_borrow_mut(|lines| {
+        let needed = len.div_ceil(16);
+        if lines.len() < needed {
+            lines.resize(needed, Line([0.0; 16]));
+        }
+        // SAFETY: a `Line` is 16 f32 without padding, so the vector is 16 times as many initialised f32.
+        let numbers =
+            unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
+        body(&mut numbers[..len])
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! What the caller writes and what each helper writes lie in cache lines of their own: a call costs two transfers between
 //! cores, the call's number there and the word that a part is finished back.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock};
@@ -95,13 +95,7 @@ static POOL: OnceLock<&'static Pool> = OnceLock::new();
 
 thread_local! {
     static IN_POOL: Cell<bool> = const { Cell::new(false) };
-    static SCRATCH: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
 }
-
-/// A cache line of numbers: scratch memory is aligned to it.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
 
 /// Threads that this machine offers.
 pub fn available_threads() -> usize {
@@ -261,9 +255,7 @@ fn call(parts: usize, short: bool, work: &(impl Fn(usize) + Sync)) -> bool {
         }
         let wait = own.elapsed();
         if wait > own - start + PREEMPTED {
-            let earliest = own.checked_sub(LONGEST_REST).unwrap_or(own);
-            let paid = caller.alone_until.map_or(earliest, |until| until.max(earliest));
-            caller.alone_until = Some((paid + REST * wait / (parts as u32 - 1)).min(own + LONGEST_REST));
+            caller.alone_until = Some(alone_until(caller.alone_until, own, wait / (parts as u32 - 1)));
         }
     }
     IN_POOL.set(false);
@@ -272,6 +264,13 @@ fn call(parts: usize, short: bool, work: &(impl Fn(usize) + Sync)) -> bool {
         resume_unwind(Box::new("a part of a kernel panicked"));
     }
     true
+}
+
+/// Until when a caller works alone after a wait of `cost`, at `now`; `before` is what the waits before came to.
+fn alone_until(before: Option<Instant>, now: Instant, cost: Duration) -> Instant {
+    let earliest = now.checked_sub(LONGEST_REST).unwrap_or(now);
+    let paid = before.map_or(earliest, |until| until.max(earliest));
+    (paid + REST * cost).min(now + LONGEST_REST)
 }
 
 /// Calls `work` once for each of `jobs`, each on whatever thread is free.
@@ -352,23 +351,6 @@ pub fn chunks_mut<S: Send, T: Send>(
     });
 }
 
-/// Lends `len` numbers of this thread's own memory, aligned to a cache line, with arbitrary content.
-///
-/// # Panics
-/// If `body` asks for scratch memory itself.
-pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    SCRATCH.with_borrow_mut(|lines| {
-        let needed = len.div_ceil(16);
-        if lines.len() < needed {
-            lines.resize(needed, Line([0.0; 16]));
-        }
-        // SAFETY: a `Line` is 16 f32 without padding, so the vector is 16 times as many initialised f32.
-        let numbers =
-            unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast::<f32>(), lines.len() * 16) };
-        body(&mut numbers[..len])
-    })
-}
-
 /// A pointer that parts of one call share; each writes places of its own.
 pub(crate) struct Shared<T>(*mut T);
 
@@ -407,3 +389,6 @@ impl<T> Shared<T> {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests;

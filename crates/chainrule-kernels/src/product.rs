@@ -25,6 +25,7 @@ mod transpose;
 
 use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
+use crate::memory;
 use crate::pool::{self, Shared};
 use crate::simd::kernel;
 use pack::pack_a;
@@ -149,7 +150,7 @@ pub fn multiply(
         "multiply: operand too short, or not as it should lie"
     );
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        pool::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
+        memory::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
     });
 }
 

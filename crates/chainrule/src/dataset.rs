@@ -185,10 +185,8 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::new`].
     pub fn with_targets(self, targets: Targets) -> Result<Self> {
-        let weights = self.sample_weights;
-        let mut data = Self::new(self.name, self.shape, self.features, targets)?;
-        data.sample_weights = weights;
-        Ok(data)
+        let Self { name, shape, features, sample_weights, lists, targets: _ } = self;
+        Ok(Self { sample_weights, lists, ..Self::new(name, shape, features, targets)? })
     }
 
     /// What it is called in messages.
@@ -348,6 +346,9 @@ mod tests {
         let given = data(&few).with_lists(Some(lists)).unwrap();
         assert_eq!(given.lists(), data(&few).lists());
         assert!(given.lists().is_some());
+        let targets = Targets::Values { values: vec![0.0; 2], names: vec!["y".into()] };
+        let other = given.clone().with_targets(targets).unwrap();
+        assert!(other.lists().is_some_and(|lists| Arc::ptr_eq(lists, given.lists().unwrap())));
         assert!(!Dataset::listing(2, 4).unwrap().push(&[1; 8]));
         assert!(data(&[1; 8]).with_lists(None).unwrap().lists().is_none());
         assert!(data(&few).with_lists(Dataset::listing(2, 4)).is_err());

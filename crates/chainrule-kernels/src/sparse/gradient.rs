@@ -2,6 +2,7 @@
 
 use super::{SparseRows, check, parts};
 use crate::dense::{Dims, PANEL};
+use crate::memory;
 use crate::panel::{self, Panel, with_vectors};
 use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
@@ -30,7 +31,7 @@ thread_local! {
 impl ByInput {
     /// Makes room for any batch of as many samples.
     fn reserve(&mut self, rows: &SparseRows, samples: usize, nonzeros: usize) {
-        self.starts.reserve(rows.inputs() + 2);
+        self.starts.resize(rows.inputs() + 2, 0);
         if self.entries.len() < nonzeros {
             let most = (samples * rows.longest()).min(rows.nonzeros()).max(nonzeros);
             self.entries.resize(most, (0, 0.0));
@@ -39,8 +40,7 @@ impl ByInput {
 
     /// Turns round the lists of `samples`, for which there is room.
     fn gather(&mut self, rows: &SparseRows, samples: &[usize]) {
-        self.starts.clear();
-        self.starts.resize(rows.inputs() + 2, 0);
+        self.starts.fill(0);
         for &sample in samples {
             rows.each(sample, |i, _| self.starts[i + 2] += 1);
         }
@@ -105,7 +105,7 @@ pub fn weight_gradient(
                 // SAFETY: dw has all panels of k rows, and parts have panels of their own.
                 let dw =
                     unsafe { std::slice::from_raw_parts_mut(dw.get().add(left * d.k), panels * PANEL * d.k) };
-                pool::with_scratch(d.n * panels * PANEL, |packed| {
+                memory::with_scratch(d.n * panels * PANEL, |packed| {
                     gradient_panels(lists, d, left, panels, delta, packed, dw);
                 });
             });
