@@ -19,6 +19,7 @@
 //! threads and the place in a tile.
 
 mod finish;
+mod lists;
 mod pack;
 mod tile;
 mod transpose;
@@ -34,7 +35,7 @@ use tile::{Steps, tiles};
 
 pub(crate) use finish::{begin, end, prefetch_place};
 pub(crate) use pack::{pack_b, prefetch_b};
-pub(crate) use tile::Sums;
+pub(crate) use tile::{Lie, Sums};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use transpose::transpose_vectors;
 
@@ -50,6 +51,10 @@ pub const MOST_DESCENDED: usize = INNER;
 
 /// The largest tile: 14 rows of 2 vectors of 16; and a row that they start from.
 const TILE: usize = 15 * 32;
+
+/// Numbers of scratch memory, for tiles or lists.
+const SCRATCH: usize = INNER * (COLUMNS + 16) + TILE;
+const _: () = assert!(SCRATCH >= lists::SCRATCH);
 
 /// Multiply-adds, those of [`STORED`] included, from which another thread pays off (measured where cores are far apart: handing
 /// over a part, and the numbers it needs, costs some microseconds).
@@ -150,7 +155,13 @@ pub fn multiply(
         "multiply: operand too short, or not as it should lie"
     );
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
-        memory::with_scratch(INNER * (COLUMNS + 16) + TILE, |scratch| block(job, a, b, scratch));
+        memory::with_scratch(SCRATCH, |scratch| {
+            if lists::pay(&job, a, b) {
+                lists::block(job, a, b, scratch);
+            } else {
+                block(job, a, b, scratch);
+            }
+        });
     });
 }
 

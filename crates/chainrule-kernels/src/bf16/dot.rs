@@ -121,7 +121,7 @@ unsafe fn tile<S: Simd, const LEVEL: u8, const ROWS: usize, const VECTORS: usize
     unsafe {
         for (i, row) in acc.iter_mut().enumerate() {
             for (v, acc) in row.iter_mut().enumerate() {
-                *acc = sums.from.add(i * sums.from_step + v * lanes).cast::<S::f32s>().read_unaligned();
+                *acc = sums.read::<S>(i, v);
             }
         }
         let (mut a, mut b) = (operands.a.as_ptr().add(first * PANEL), operands.b.as_ptr());
@@ -147,7 +147,7 @@ unsafe fn tile<S: Simd, const LEVEL: u8, const ROWS: usize, const VECTORS: usize
         }
         for (i, row) in acc.iter().enumerate() {
             for (v, acc) in row.iter().enumerate() {
-                sums.to.add(i * sums.to_step + v * lanes).cast::<S::f32s>().write_unaligned(*acc);
+                sums.write::<S>(i, v, *acc);
             }
         }
     }

@@ -82,10 +82,9 @@ fn transpose<const LEVEL: u8>(block: &[Pairs; PANEL]) -> [Pairs; PANEL] {
         let (from, to) = (&raw const *block, &raw mut turned);
         // SAFETY: the CPU has AVX-512 at this level. u32 and f32 have one size and alignment, and lanes only change places.
         unsafe {
-            transpose_vectors(
-                &*from.cast::<[[f32; PANEL]; PANEL]>(),
-                &mut *to.cast::<[[f32; PANEL]; PANEL]>(),
-            );
+            let from = (*from.cast::<[[f32; PANEL]; PANEL]>()).as_flattened();
+            let to = (*to.cast::<[[f32; PANEL]; PANEL]>()).as_flattened_mut();
+            transpose_vectors((from, PANEL), (to, PANEL));
         }
         return turned;
     }

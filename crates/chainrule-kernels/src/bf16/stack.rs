@@ -18,7 +18,7 @@ use super::dot::{self, Operands};
 use super::{Bf16Level, EMULATED, PAIRED, STRIP, level, pack};
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
-use crate::product::{Matrix, Sums};
+use crate::product::{Lie, Matrix, Sums};
 use crate::simd::kernel;
 use pulp::Simd;
 
@@ -319,7 +319,8 @@ fn sums<S: Simd, const LEVEL: u8, const TALL: usize>(
         let b = &flat(w)[j / PANEL * PANEL * filled + j % PANEL..];
         let operands = Operands { a, height: TALL, b, panel: filled * PANEL, pairs };
         let to = tile.0.as_flattened_mut()[j..].as_mut_ptr();
-        let sums = Sums { from: bias[j..].as_ptr(), from_step: 0, to, to_step: STRIP };
+        let (from_steps, to_steps) = (Lie::rows(0), Lie::rows(STRIP));
+        let sums = Sums { from: bias[j..].as_ptr(), from_steps, to, to_steps };
         // SAFETY: a group has TALL rows in each panel, of which `rows` are packed; the strip has a panel for each vector, both
         // packed for as many pairs; the bias has a number for each column from j on, the tile a row of 32 for each sample.
         unsafe {

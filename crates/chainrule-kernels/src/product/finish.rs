@@ -1,6 +1,6 @@
 //! A tile before and after its sums: what they start from, and what becomes of them.
 
-use super::{End, Job, Lies, Place, Start, Sums};
+use super::{End, Job, Lie, Lies, Place, Start, Sums};
 use crate::dense::PANEL;
 use crate::memory;
 use crate::simd::mul_add;
@@ -23,22 +23,24 @@ impl Job<'_> {
 #[inline(always)]
 pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32], direct: bool) -> Sums {
     let rows = at.rows * width;
-    if direct
-        && stays_in_c(job, at, width)
-        && let Lies::Rows(row) = job.lies
-    {
+    if direct && stays_in_c(job, at, width) {
         // SAFETY: (i, j) lies in this thread's block of c, which `each_part` has checked.
         let to = unsafe { job.c.get().add(job.at(at.i, at.j)) };
+        let to_steps = match job.lies {
+            Lies::Rows(row) => Lie::rows(row),
+            Lies::Panels(height) => Lie { row: PANEL, panel: PANEL * height },
+        };
         if !at.first {
-            return Sums { from: to, from_step: row, to, to_step: row };
+            return Sums { from: to, from_steps: to_steps, to, to_steps };
         }
         start(job, at, &mut tile[rows..rows + width]);
-        return Sums { from: tile[rows..].as_ptr(), from_step: 0, to, to_step: row };
+        return Sums { from: tile[rows..].as_ptr(), from_steps: Lie::rows(0), to, to_steps };
     }
+    let to_steps = Lie::rows(width);
     if direct && at.first {
         start(job, at, &mut tile[rows..rows + width]);
         let to = tile.as_mut_ptr();
-        return Sums { from: to.wrapping_add(rows), from_step: 0, to, to_step: width };
+        return Sums { from: to.wrapping_add(rows), from_steps: Lie::rows(0), to, to_steps };
     }
     for (i, row) in tile[..rows].chunks_exact_mut(width).enumerate() {
         if at.first {
@@ -53,13 +55,17 @@ pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32], direc
         }
     }
     let to = tile.as_mut_ptr();
-    Sums { from: to, from_step: width, to, to_step: width }
+    Sums { from: to, from_steps: to_steps, to, to_steps }
 }
 
-/// Whether a tile's sums, which go on with the next block, may lie in c themselves meanwhile.
+/// Whether a tile's sums may lie in c itself: they are stored as they are, and there is room for them, padding of panels included.
 #[inline(always)]
 fn stays_in_c(job: &Job, at: &Place, width: usize) -> bool {
-    !at.last && at.columns == width && matches!(job.lies, Lies::Rows(_))
+    let room = match job.lies {
+        Lies::Rows(_) => at.columns,
+        Lies::Panels(_) => at.columns.next_multiple_of(PANEL),
+    };
+    (!at.last || matches!(job.finish, End::Store)) && room >= width
 }
 
 /// The values that the sums of a row of a tile start from; 0 beyond its columns: what lies in panels is stored with its padding.

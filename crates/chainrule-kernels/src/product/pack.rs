@@ -35,12 +35,12 @@ pub(crate) fn pack_b<S: Simd>(
         }
         // A panel of b's rows after the other: each is read in the order in which it lies.
         Matrix::TransposedPanels(data, width) => {
-            let (lines, packed) = (data.as_chunks().0, packed.as_chunks_mut().0);
             for (at, p) in range.step_by(PANEL).enumerate() {
-                let lines = &lines[p / PANEL * width..];
+                let lines = &data[p / PANEL * PANEL * width..];
                 for (panel, j) in columns.clone().step_by(PANEL).enumerate() {
+                    let from = &lines[j * PANEL..columns.end.min(j + PANEL) * PANEL];
                     let to = panel * k + at * PANEL..panel * k + k.min((at + 1) * PANEL);
-                    transpose(simd, &lines[j..columns.end.min(j + PANEL)], &mut packed[to]);
+                    transpose(simd, (from, PANEL), (&mut packed[to.start * PANEL..to.end * PANEL], PANEL));
                 }
             }
         }

@@ -11,14 +11,36 @@ pub(super) struct Steps {
     pub index: usize,
 }
 
-/// Where the sums of a tile go on from, and where they go: the first row of each, and how far it is to the next; 0 where all rows
-/// start alike. Both may be the same place.
+/// Where the sums of a tile go on from, and where they go. Both may be the same place.
 #[derive(Clone, Copy)]
 pub(crate) struct Sums {
     pub from: *const f32,
-    pub from_step: usize,
+    pub from_steps: Lie,
     pub to: *mut f32,
-    pub to_step: usize,
+    pub to_steps: Lie,
+}
+
+/// How far apart the sums of a tile lie.
+#[derive(Clone, Copy)]
+pub(crate) struct Lie {
+    /// From a row to the next: 0 where all rows start alike.
+    pub row: usize,
+    /// From 16 columns to the next 16.
+    pub panel: usize,
+}
+
+impl Lie {
+    /// Rows of `row` numbers.
+    #[inline(always)]
+    pub fn rows(row: usize) -> Self {
+        Self { row, panel: PANEL }
+    }
+
+    /// Of vector `v` of row `i`.
+    #[inline(always)]
+    fn offset<S: Simd>(self, i: usize, v: usize) -> usize {
+        i * self.row + v * S::F32_LANES / PANEL * self.panel + v * S::F32_LANES % PANEL
+    }
 }
 
 impl Sums {
@@ -29,7 +51,30 @@ impl Sums {
     #[inline(always)]
     pub unsafe fn below(self, i: usize) -> Self {
         // SAFETY: the caller's promise.
-        unsafe { Self { from: self.from.add(i * self.from_step), to: self.to.add(i * self.to_step), ..self } }
+        unsafe {
+            let (from, to) = (self.from.add(i * self.from_steps.row), self.to.add(i * self.to_steps.row));
+            Self { from, to, ..self }
+        }
+    }
+
+    /// What vector `v` of row `i` goes on from.
+    ///
+    /// # Safety
+    /// There is such a vector.
+    #[inline(always)]
+    pub unsafe fn read<S: Simd>(self, i: usize, v: usize) -> S::f32s {
+        // SAFETY: the caller's promise.
+        unsafe { self.from.add(self.from_steps.offset::<S>(i, v)).cast::<S::f32s>().read_unaligned() }
+    }
+
+    /// Stores vector `v` of row `i`.
+    ///
+    /// # Safety
+    /// As [`Sums::read`].
+    #[inline(always)]
+    pub unsafe fn write<S: Simd>(self, i: usize, v: usize, sums: S::f32s) {
+        // SAFETY: the caller's promise.
+        unsafe { self.to.add(self.to_steps.offset::<S>(i, v)).cast::<S::f32s>().write_unaligned(sums) }
     }
 }
 
@@ -93,7 +138,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
     unsafe {
         for (i, row) in acc.iter_mut().enumerate() {
             for (v, acc) in row.iter_mut().enumerate() {
-                *acc = sums.from.add(i * sums.from_step + v * lanes).cast::<S::f32s>().read_unaligned();
+                *acc = sums.read::<S>(i, v);
             }
         }
         let (mut a, mut b) = (a, b);
@@ -114,7 +159,7 @@ unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
         }
         for (i, row) in acc.iter().enumerate() {
             for (v, acc) in row.iter().enumerate() {
-                sums.to.add(i * sums.to_step + v * lanes).cast::<S::f32s>().write_unaligned(*acc);
+                sums.write::<S>(i, v, *acc);
             }
         }
     }

@@ -3,18 +3,19 @@
 use crate::dense::PANEL;
 use pulp::Simd;
 
-/// to(c, r) = from(r, c), for up to 16 rows `from`, and 0 for those missing; as many rows `to` as there are.
+/// to(c, r) = from(r, c), for up to 16 rows `from`, and 0 for those missing; as many rows `to` as there are. Both are slices of rows
+/// that begin so many numbers apart, of which the first 16 are meant.
 #[inline(always)]
-pub(super) fn transpose<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+pub(super) fn transpose<S: Simd>(_simd: S, from: (&[f32], usize), to: (&mut [f32], usize)) {
     #[cfg(target_arch = "x86_64")]
     if S::F32_LANES == 16 {
         // SAFETY: only AVX-512 has vectors of 16.
         unsafe { transpose_vectors(from, to) };
         return;
     }
-    for (c, to) in to.iter_mut().enumerate() {
-        to.fill(0.0);
-        for (to, from) in to.iter_mut().zip(from) {
+    for (c, to) in to.0.chunks_mut(to.1).enumerate() {
+        to[..PANEL].fill(0.0);
+        for (to, from) in to.iter_mut().zip(from.0.chunks(from.1)) {
             *to = from[c];
         }
     }
@@ -24,7 +25,7 @@ pub(super) fn transpose<S: Simd>(_simd: S, from: &[[f32; PANEL]], to: &mut [[f32
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(crate) fn transpose_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) {
+pub(crate) fn transpose_vectors(from: (&[f32], usize), to: (&mut [f32], usize)) {
     use std::arch::x86_64::{
         __m512, _mm512_castpd_ps, _mm512_castps_pd, _mm512_loadu_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4,
         _mm512_storeu_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
@@ -32,9 +33,9 @@ pub(crate) fn transpose_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) 
     const EVEN: i32 = 0b10_00_10_00;
     const ODD: i32 = 0b11_01_11_01;
     let mut rows = [_mm512_setzero_ps(); PANEL];
-    for (row, from) in rows.iter_mut().zip(from) {
+    for (row, from) in rows.iter_mut().zip(from.0.chunks(from.1)) {
         // SAFETY: 16 numbers.
-        *row = unsafe { _mm512_loadu_ps(from.as_ptr()) };
+        *row = unsafe { _mm512_loadu_ps(from[..PANEL].as_ptr()) };
     }
     let mut pairs = rows;
     for i in (0..PANEL).step_by(2) {
@@ -62,9 +63,9 @@ pub(crate) fn transpose_vectors(from: &[[f32; PANEL]], to: &mut [[f32; PANEL]]) 
         columns[8 + c] = _mm512_shuffle_f32x4::<ODD>(even, even_below);
         columns[12 + c] = _mm512_shuffle_f32x4::<ODD>(odd, odd_below);
     }
-    for (to, column) in to.iter_mut().zip(columns) {
+    for (to, column) in to.0.chunks_mut(to.1).zip(columns) {
         // SAFETY: room for 16 numbers.
-        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), column) };
+        unsafe { _mm512_storeu_ps(to[..PANEL].as_mut_ptr(), column) };
     }
 }
 
@@ -74,28 +75,28 @@ mod tests {
     use crate::simd::{Level, kernel};
 
     kernel! {
-        fn transposed<'a>(simd, from: &'a [[f32; PANEL]], to: &'a mut [[f32; PANEL]]) {
+        fn transposed<'a>(simd, from: (&'a [f32], usize), to: (&'a mut [f32], usize)) {
             transpose(simd, from, to);
         }
     }
 
     #[test]
     fn rows_become_columns_at_every_level() {
-        let from: [[f32; PANEL]; PANEL] =
-            std::array::from_fn(|r| std::array::from_fn(|c| (1 + r * PANEL + c) as f32));
+        const APART: usize = PANEL + 3;
+        let from: Vec<f32> = (0..PANEL * APART).map(|at| (1 + at) as f32).collect();
         let best = Level::current();
         for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
             Level::set(level);
             for rows in 0..=PANEL {
                 for columns in 0..=PANEL {
-                    let mut to = [[-1.0; PANEL]; PANEL];
-                    transposed(&from[..rows], &mut to[..columns]);
-                    for (c, to) in to.iter().enumerate() {
+                    let mut to = [-1.0; PANEL * (PANEL + 1)];
+                    transposed((&from[..rows * APART], APART), (&mut to[..columns * (PANEL + 1)], PANEL + 1));
+                    for (c, to) in to.chunks_exact(PANEL + 1).enumerate() {
                         for (r, &value) in to.iter().enumerate() {
-                            let expected = match (c < columns, r < rows) {
+                            let expected = match (c < columns && r < PANEL, r < rows) {
                                 (false, _) => -1.0,
                                 (true, false) => 0.0,
-                                (true, true) => from[r][c],
+                                (true, true) => from[r * APART + c],
                             };
                             assert!(
                                 value == expected,
