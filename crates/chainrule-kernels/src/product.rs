@@ -58,7 +58,7 @@ const _: () = assert!(SCRATCH >= lists::SCRATCH);
 
 /// Multiply-adds, those of [`STORED`] included, from which another thread pays off (measured where cores are far apart: handing
 /// over a part, and the numbers it needs, costs some microseconds).
-pub(crate) const PARALLEL_FROM: usize = 1 << 20;
+pub(crate) const PARALLEL_FROM: usize = 1 << 19;
 
 /// Multiply-adds that take about as long as what is done once for each number of c (measured).
 const STORED: usize = 16;

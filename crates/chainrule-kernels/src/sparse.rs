@@ -47,7 +47,7 @@ fn check(rows: &SparseRows, samples: &[usize], d: Dims, w: usize, others: &[usiz
 
 /// Splits panels over threads, if every thread gets at least one and there is work for it.
 fn parts(m: usize, nonzeros: usize, threads: usize) -> usize {
-    if nonzeros * m >= PARALLEL_FROM / 4 {
+    if nonzeros * m >= PARALLEL_FROM / 2 {
         threads.clamp(1, m.div_ceil(PANEL).min(pool::MAX_PARTS))
     } else {
         1

@@ -129,12 +129,14 @@ pub(crate) fn end<S: Simd>(simd: S, job: &Job, at: &Place, width: usize, tile: &
         Lies::Rows(_) => {
             for i in 0..at.rows {
                 let row = &tile[i * width..i * width + at.columns];
-                let offset = job.at(at.i + i, at.j);
-                // SAFETY: this row's numbers from column j on lie side by side in this thread's block of c.
-                unsafe {
-                    match <&[f32; 32]>::try_from(row) {
-                        Ok(row) => end_row(simd, job, finish, offset, row), // of known length: copied without a call
-                        Err(_) => end_row(simd, job, finish, offset, row),
+                for (piece, row) in row.chunks(2 * PANEL).enumerate() {
+                    let offset = job.at(at.i + i, at.j) + piece * 2 * PANEL;
+                    // SAFETY: this row's numbers from column j on lie side by side in this thread's block of c.
+                    unsafe {
+                        match <&[f32; 2 * PANEL]>::try_from(row) {
+                            Ok(row) => end_row(simd, job, finish, offset, row), // of known length: copied without a call
+                            Err(_) => end_row(simd, job, finish, offset, row),
+                        }
                     }
                 }
             }

@@ -15,7 +15,7 @@
 
 use super::pack::{pack_b, prefetch_b};
 use super::transpose::transpose;
-use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end, prefetch_place};
+use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end};
 use crate::dense::PANEL;
 use crate::panel::{Panel, with_vectors};
 use crate::simd::{self, kernel, mul_add};
@@ -175,9 +175,6 @@ fn blocks<S: Simd, const V: usize>(
                     };
                     let first = from / depth * rows.len() + i - rows.start;
                     let sums = begin(job, &at, width, tile, true);
-                    if at.last {
-                        prefetch_place(job, &at);
-                    }
                     let b = (panels.as_ptr(), height * PANEL);
                     // SAFETY: places of these lists are below `to - from`, and panels have that many rows; `begin` has found
                     // room for the sums of these rows.
