@@ -7,6 +7,7 @@ use chainrule_kernels::{pool, simd};
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The rule that turns gradients g into updates of the parameters w, with learning rate lr.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,7 +102,7 @@ impl Optimizer {
     }
 
     /// Updates the parameters in `range` by their gradients: `grads` are sums, divided here, once, by `n`. One pass over the
-    /// vectors, split over threads where that pays off.
+    /// vectors, split over threads where that pays off. Whether all these parameters are finite now.
     ///
     /// # Panics
     /// If the range lies outside the vectors.
@@ -115,23 +116,56 @@ impl Optimizer {
         n: f64,
         lr: f64,
         threads: usize,
-    ) {
+    ) -> bool {
         let w = &mut params[range.clone()];
         let g = &grads[range.clone()];
         let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
         let rule = Rule { optimizer: self, t: state.t, share: T::from_f64(1.0 / n), lr };
-        match (slots.next(), slots.next()) {
-            (None, _) => pool::shares_mut([w], threads, |[w], at| rule.plain(w, &g[at..])),
-            (Some(first), None) => {
-                pool::shares_mut([w, first], threads, |[w, first], at| rule.one_slot(w, first, &g[at..]));
+        let finite = AtomicBool::new(true);
+        // What was updated is looked at while it is near.
+        let look = |w: &[T]| {
+            if !all_finite(w) {
+                finite.store(false, Ordering::Relaxed);
             }
+        };
+        match (slots.next(), slots.next()) {
+            (None, _) => pool::shares_mut([w], threads, |[w], at| {
+                for (w, g) in w.chunks_mut(NEAR).zip(g[at..].chunks(NEAR)) {
+                    rule.plain(w, g);
+                    look(w);
+                }
+            }),
+            (Some(first), None) => pool::shares_mut([w, first], threads, |[w, first], at| {
+                for ((w, first), g) in
+                    w.chunks_mut(NEAR).zip(first.chunks_mut(NEAR)).zip(g[at..].chunks(NEAR))
+                {
+                    rule.one_slot(w, first, g);
+                    look(w);
+                }
+            }),
             (Some(first), Some(second)) => {
                 pool::shares_mut([w, first, second], threads, |[w, first, second], at| {
-                    rule.two_slots(w, first, second, &g[at..]);
+                    let slots = first.chunks_mut(NEAR).zip(second.chunks_mut(NEAR));
+                    for ((w, (first, second)), g) in w.chunks_mut(NEAR).zip(slots).zip(g[at..].chunks(NEAR)) {
+                        rule.two_slots(w, first, second, g);
+                        look(w);
+                    }
                 });
             }
         }
+        finite.into_inner()
     }
+}
+
+/// Parameters that are updated, then looked at, at once: with their gradients and two slots they fit the first cache level.
+const NEAR: usize = 1 << 11;
+
+/// Whether none of the numbers is infinite or NaN.
+pub(crate) fn all_finite<T: Real>(values: &[T]) -> bool {
+    simd::vectorized(
+        #[inline(always)]
+        || values.iter().fold(true, |all, v| all & v.is_finite()),
+    )
 }
 
 /// An optimizer at one step: how it changes the parameters of a share, whose vectors begin together.

@@ -3,12 +3,12 @@
 use crate::batch::Batch;
 use crate::config::{TrainConfig, UpdateOrder};
 use crate::network::{Network, Workspace};
-use crate::optimizer::OptimizerState;
+use crate::optimizer::{OptimizerState, all_finite};
 use crate::plan::Way;
 use crate::profile::Part;
 use crate::reduce::Reduce;
 use crate::rng::Rng;
-use crate::{Error, Real, Result, simd};
+use crate::{Error, Real, Result};
 use chainrule_kernels::dense::{self, Into as Destination};
 use chainrule_kernels::pool;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -150,16 +150,12 @@ fn first_not_finite<T: Real>(values: &[T], threads: usize) -> Option<T> {
     /// Numbers from which another thread pays off (measured).
     const UNIT: usize = 1 << 15;
     let parts = threads.min(values.len() / UNIT).clamp(1, pool::MAX_PARTS);
-    let all_finite = AtomicBool::new(true);
+    let all_parts = AtomicBool::new(true);
     pool::run(parts, |part| {
-        let values = &values[pool::share(values.len(), 64, part, parts)];
-        let finite = simd::vectorized(
-            #[inline(always)]
-            || values.iter().fold(true, |all, v| all & v.is_finite()),
-        );
-        all_finite.fetch_and(finite, Ordering::Relaxed);
+        let finite = all_finite(&values[pool::share(values.len(), 64, part, parts)]);
+        all_parts.fetch_and(finite, Ordering::Relaxed);
     });
-    if all_finite.into_inner() { None } else { values.iter().copied().find(|v| !v.is_finite()) }
+    if all_parts.into_inner() { None } else { values.iter().copied().find(|v| !v.is_finite()) }
 }
 
 fn update_layer<T: Real>(
@@ -170,13 +166,13 @@ fn update_layer<T: Real>(
     optimizer: &mut OptimizerState<T>,
     n: f64,
 ) -> Result<()> {
-    if let Some(range) = c.net.layout().trainable(l) {
-        c.config.optimizer.update(optimizer, params, grads, range, n, c.learning_rate, c.config.threads);
-    }
+    let Some(range) = c.net.layout().trainable(l) else { return Ok(()) };
+    let threads = c.config.threads;
+    let finite = c.config.optimizer.update(optimizer, params, grads, range, n, c.learning_rate, threads);
     if c.net.spec().layers[l].train_weights {
         c.config.regularize.limit_norms(c.net.layout(), l, params);
     }
-    check_finite(c.net, l, "after the update", params, c.config.threads)
+    if finite { Ok(()) } else { check_finite(c.net, l, "after the update", params, threads) }
 }
 
 /// The error of a loss that is not finite: the first layer whose z or a is not.
