@@ -9,13 +9,16 @@ use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
 
 mod made;
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 19] = [
     "forward-1x784x128",
     "forward-10x784x30",
     "forward-128x512x512",
     "input-gradient-128x512x512",
     "gradient-128x512x512",
     "descent-128x512x512",
+    "zeros-forward-128x512x512",
+    "zeros-input-gradient-128x512x512",
+    "zeros-gradient-128x512x512",
     "lists-refill",
     "lists-forward",
     "lists-gradient",
@@ -87,13 +90,15 @@ fn activation(f: Nonlinearity, times: usize) {
 }
 
 fn product(d: Dims, name: &str, times: usize) {
-    let (x, delta, mut w) = (made::numbers(d.n * d.k), made::numbers(d.n * d.m), made::weights(d));
-    let (mut z, mut a) = (vec![0.0; d.n * d.m], vec![0.0; d.n * d.m]);
+    // What a ReLU leaves has zeros.
+    let (of, percent) = name.strip_prefix("zeros-").map_or((name, 100), |of| (of, 40));
+    let (x, delta) = (made::sparse_numbers(d.n * d.k, percent), made::sparse_numbers(d.n * d.m, percent));
+    let (mut w, mut z, mut a) = (made::weights(d), vec![0.0; d.n * d.m], vec![0.0; d.n * d.m]);
     let mut dx = vec![0.0; d.n * d.k];
     let relu = Nonlinearity::Relu;
     repeat(times, || {
         let (x, delta) = (black_box(&x), black_box(&delta));
-        match name {
+        match of {
             "input-gradient-128x512x512" => dense::input_gradient(d, delta, &w, Some((relu, x)), &mut dx, 1),
             "gradient-128x512x512" => {
                 dense::weight_gradient(d, Input::Dense(x), delta, Destination::Gradient, &mut w, 1);

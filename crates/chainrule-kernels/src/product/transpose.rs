@@ -13,10 +13,15 @@ pub(super) fn transpose<S: Simd>(_simd: S, from: (&[f32], usize), to: (&mut [f32
         unsafe { transpose_vectors(from, to) };
         return;
     }
-    for (c, to) in to.0.chunks_mut(to.1).enumerate() {
-        to[..PANEL].fill(0.0);
-        for (to, from) in to.iter_mut().zip(from.0.chunks(from.1)) {
-            *to = from[c];
+    // Rows of known length: no bounds to be checked.
+    let mut rows = [[0.0; PANEL]; PANEL];
+    for (row, from) in rows.iter_mut().zip(from.0.chunks(from.1)) {
+        row.copy_from_slice(&from[..PANEL]);
+    }
+    for (c, to) in to.0.chunks_mut(to.1).enumerate().take(PANEL) {
+        let to: &mut [f32] = &mut to[..PANEL];
+        for (to, row) in to.iter_mut().zip(&rows) {
+            *to = row[c];
         }
     }
 }
