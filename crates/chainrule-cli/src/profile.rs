@@ -160,6 +160,7 @@ pub fn kernel_name(kernel: Kernel) -> &'static str {
         Kernel::Sparse => "lists of nonzero inputs",
         Kernel::Rows => "row by row",
         Kernel::Tiles => "packed tiles",
+        Kernel::TilesOrLists => "packed tiles, or lists",
         Kernel::Loops => "loops, gemm",
     }
 }

@@ -33,6 +33,8 @@ use pack::pack_a;
 use pulp::Simd;
 use tile::{Steps, tiles};
 
+pub use lists::LISTS_FROM;
+
 pub(crate) use finish::{begin, end, prefetch_place};
 pub(crate) use pack::{pack_b, prefetch_b};
 pub(crate) use tile::{Lie, Sums};
@@ -133,7 +135,7 @@ pub enum Split {
     Columns,
 }
 
-/// c = start + a b, then `finish`; `sizes` are (rows, inner, columns). With [`Finish::Descend`] c is also read, and what it
+/// c = start + a b, then `finish`; zeros of a are left out where most of a is 0. `sizes` are (rows, inner, columns). With [`Finish::Descend`] c is also read, and what it
 /// sums must be at most [`MOST_DESCENDED`] terms.
 ///
 /// # Panics
@@ -154,9 +156,10 @@ pub fn multiply(
         sizes.0 * sizes.2 == 0 || hold(sizes, a, b),
         "multiply: operand too short, or not as it should lie"
     );
+    let lists_pay = sizes.0 > 0 && lists::pay(sizes, a);
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
         memory::with_scratch(SCRATCH, |scratch| {
-            if lists::pay(&job, a, b) {
+            if lists_pay && lists::all_finite(&job, b) {
                 lists::block(job, a, b, scratch);
             } else {
                 block(job, a, b, scratch);

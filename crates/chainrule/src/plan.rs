@@ -7,6 +7,7 @@
 //!   gradients never lie in memory.
 //! - [`Way::WholeSteps`]: networks of small layers, f32: one kernel makes many steps (`whole.rs`).
 
+use crate::activation::Activation;
 use crate::batch::{Batch, TargetCoding};
 use crate::config::{TrainConfig, UpdateOrder};
 use crate::dataset::{Dataset, Targets};
@@ -18,6 +19,7 @@ use crate::{Real, simd};
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::bf16;
 use chainrule_kernels::dense::{LARGEST_DESCENT, ROWWISE_BATCH};
+use chainrule_kernels::product::LISTS_FROM;
 use serde::Serialize;
 use std::any::TypeId;
 
@@ -43,6 +45,9 @@ pub enum Kernel {
     Rows,
     /// The packed, tiled product.
     Tiles,
+    /// Behind a ReLU or much dropout: tiles, or where most activations or deltas are 0, lists of those that are not, made in each
+    /// step.
+    TilesOrLists,
     /// Loops and the `gemm` crate (f64).
     Loops,
 }
@@ -56,7 +61,7 @@ pub struct LayerPlan {
     pub units: usize,
     /// Its products.
     pub kernel: Kernel,
-    /// Multiply-adds of a step in its products, zeros left out where the kernel leaves them out.
+    /// Multiply-adds of a step in its products; of inputs, those that lists leave out are not counted.
     pub multiply_adds: f64,
     /// The part of a step's time that it is expected to take.
     pub predicted_share: f64,
@@ -118,6 +123,7 @@ impl Plan {
                 () if !f32s => Kernel::Loops,
                 () if l == 0 && lists => Kernel::Sparse,
                 () if batch_size <= ROWWISE_BATCH || way == Way::WholeSteps => Kernel::Rows,
+                () if m >= LISTS_FROM && !config.bf16 && zeros_come_in(spec, l) => Kernel::TilesOrLists,
                 () => Kernel::Tiles,
             };
             let products = if l == 0 { 2.0 } else { 3.0 }; // forward, BP4, and BP2 of all but the first
@@ -125,7 +131,12 @@ impl Plan {
             let multiply_adds = products * n * inputs * m as f64;
             // Vectors of 16, and how many cycles each takes: lists wait for memory, rows read weights for every sample.
             let vectors = products * n * inputs * (m as f64 / 16.0).ceil();
-            cycles.push(vectors * if kernel == Kernel::Tiles { 1.1 } else { 2.5 });
+            let of_one = match kernel {
+                Kernel::Tiles => 1.1,
+                Kernel::TilesOrLists => 0.75, // at two fifths
+                Kernel::Sparse | Kernel::Rows | Kernel::Loops => 2.5,
+            };
+            cycles.push(vectors * of_one);
             layers.push(LayerPlan { inputs: k, units: m, kernel, multiply_adds, predicted_share: 0.0 });
         }
         let own_pass = way == Way::FiveCalls;
@@ -163,6 +174,12 @@ pub(crate) fn batch<T: Real>(net: &Network, data: &Dataset, capacity: usize) -> 
         }
         _ => Batch::new(data, outputs, capacity),
     }
+}
+
+/// Whether many of layer l's inputs are 0: a ReLU or dropout of half the units makes them so.
+fn zeros_come_in(spec: &NetworkSpec, l: usize) -> bool {
+    let below = l.checked_sub(1).map(|below| &spec.layers[below]);
+    below.is_some_and(|below| below.activation == Activation::Relu || below.dropout >= 0.5)
 }
 
 /// Whether the update is w -= rate * gradient and nothing else, but for an l2 penalty.

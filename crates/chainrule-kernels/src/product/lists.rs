@@ -30,6 +30,9 @@ const DEPTH: usize = 128;
 /// Panels side by side: as many chains of multiply-adds overlap.
 const WIDE: usize = 4;
 
+/// Columns of c from which rows of a are looked at for zeros.
+pub const LISTS_FROM: usize = WIDE * PANEL;
+
 /// Rows of c that are begun and ended together.
 const TILE_ROWS: usize = 16;
 
@@ -68,35 +71,34 @@ thread_local! {
     });
 }
 
-/// Whether to compute this block of c from lists: a is mostly 0, and there is something to gain.
-pub(super) fn pay(job: &Job, a: Matrix, b: Matrix) -> bool {
-    job.columns.len() >= WIDE * PANEL
-        && (1..=LISTED / TILE_ROWS).contains(&job.inner)
-        && mostly_zero(job, a)
-        && all_finite(job, b)
+/// Whether lists are faster for a product of these sizes: a is mostly 0, and there is something to gain. It does not depend on the
+/// threads, nor do the signs of sums of 0.
+pub(super) fn pay((rows, inner, columns): (usize, usize, usize), a: Matrix) -> bool {
+    columns >= LISTS_FROM && (1..=LISTED / TILE_ROWS).contains(&inner) && mostly_zero(rows, inner, a)
 }
 
-fn mostly_zero(job: &Job, a: Matrix) -> bool {
-    let (data, width, rows, columns) = match a {
-        Matrix::Rows(data, width) => (data, width, job.rows.clone(), 0..job.inner),
-        Matrix::Columns(data, height) => (data, height, 0..job.inner, job.rows.clone()),
+fn mostly_zero(rows: usize, inner: usize, a: Matrix) -> bool {
+    let (data, width, lines, numbers) = match a {
+        Matrix::Rows(data, width) => (data, width, rows, inner),
+        Matrix::Columns(data, height) => (data, height, inner, rows),
         Matrix::Panels(..) | Matrix::TransposedPanels(..) => return false,
     };
     simd::vectorized(
         #[inline(always)]
         || {
             let (mut looked, mut nonzero) = (0, 0);
-            for row in rows.step_by(LOOK) {
-                let row = &data[row * width + columns.start..row * width + columns.end];
-                nonzero += row.iter().map(|&number| u32::from(number != 0.0)).sum::<u32>() as usize;
-                looked += row.len();
+            for line in (0..lines).step_by(LOOK) {
+                let line = &data[line * width..line * width + numbers];
+                nonzero += line.iter().map(|&number| u32::from(number != 0.0)).sum::<u32>() as usize;
+                looked += numbers;
             }
             nonzero * 100 <= looked * PERCENT
         },
     )
 }
 
-fn all_finite(job: &Job, b: Matrix) -> bool {
+/// Whether all numbers of b that this block of c needs are finite: else 0 times one of them may be none.
+pub(super) fn all_finite(job: &Job, b: Matrix) -> bool {
     let finite = |numbers: &[f32]| numbers.iter().fold(true, |all, number| all & number.is_finite());
     let Range { start, end } = job.columns;
     simd::vectorized(
