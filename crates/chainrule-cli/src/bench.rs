@@ -39,7 +39,7 @@ pub struct Figure {
     pub min: f64,
     pub max: f64,
     pub reps: Vec<f64>,
-    /// Arithmetic made in a second, zeros left out where the kernels leave them out.
+    /// Arithmetic made in a second: zeros of inputs are left out where lists leave them out, those behind a ReLU count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gflops: Option<f64>,
     /// Of the peak on as many threads.

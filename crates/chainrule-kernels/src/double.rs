@@ -198,7 +198,8 @@ fn product(
         }
         return;
     }
-    let parts = if rows * inner * columns < PARALLEL_FROM { 1 } else { threads.clamp(1, pool::MAX_PARTS) };
+    let parts =
+        if rows * inner * columns < 2 * PARALLEL_FROM { 1 } else { threads.clamp(1, pool::MAX_PARTS) };
     let c = Shared::new(c);
     pool::run(parts, |part| {
         let rows = pool::share(rows, 8, part, parts);

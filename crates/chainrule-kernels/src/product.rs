@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Every c(i, j) is one chain of fused multiply-adds in the order of p, from its start value on, whatever the blocks, the
-//! threads and the place in a tile.
+//! threads and the place in a tile. Where much of a is 0, the zeros are left out (`product/lists.rs`).
 
 mod finish;
 mod lists;
@@ -135,8 +135,10 @@ pub enum Split {
     Columns,
 }
 
-/// c = start + a b, then `finish`; zeros of a are left out where most of a is 0. `sizes` are (rows, inner, columns). With [`Finish::Descend`] c is also read, and what it
+/// c = start + a b, then `finish`; `sizes` are (rows, inner, columns). With [`Finish::Descend`] c is also read, and what it
 /// sums must be at most [`MOST_DESCENDED`] terms.
+///
+/// Where two fifths of a or more are 0, they are left out: the same bits, but for the sign of a sum of 0.
 ///
 /// # Panics
 /// If a matrix does not lie within its slice, a lies in panels, or b by columns.
@@ -156,7 +158,7 @@ pub fn multiply(
         sizes.0 * sizes.2 == 0 || hold(sizes, a, b),
         "multiply: operand too short, or not as it should lie"
     );
-    let lists_pay = sizes.0 > 0 && lists::pay(sizes, a);
+    let lists_pay = lists::pay(sizes, a);
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
         memory::with_scratch(SCRATCH, |scratch| {
             if lists_pay && lists::all_finite(&job, b) {

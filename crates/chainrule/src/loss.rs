@@ -1,7 +1,7 @@
 //! Losses: the value of one sample, and delta(L) = dL/dz of the output layer (BP1).
 //!
 //! Everything is a *sum over samples*; the one division by their number (or summed weight) comes later.
-//! Cross-entropies are computed from the pre-activations z, where nothing overflows or cancels.
+//! Cross-entropies are computed from the pre-activations z, and softmax's own exponentials, where nothing overflows or cancels.
 
 use crate::activation::Activation;
 use crate::call::{Call, serde_as_text};
@@ -40,7 +40,7 @@ pub enum Loss {
 pub const NAMES: [&str; 6] = ["quadratic", "mse", "mae", "huber", "cross_entropy", "binary_cross_entropy"];
 
 impl Loss {
-    /// The loss of one sample; `z`, `a` and `y` hold its outputs.
+    /// The loss of one sample; `z`, `a` = f(z) and `y` hold all its outputs.
     pub fn value<T: Real>(self, z: &[T], a: &[T], y: &[T]) -> T {
         let half = T::from_f64(0.5);
         let outputs = T::from_f64(a.len() as f64);

@@ -102,10 +102,11 @@ impl Optimizer {
     }
 
     /// Updates the parameters in `range` by their gradients: `grads` are sums, divided here, once, by `n`. One pass over the
-    /// vectors, split over threads where that pays off. Whether all these parameters are finite now.
+    /// vectors, split over threads where that pays off. Returns whether all these parameters are finite now.
     ///
     /// # Panics
     /// If the range lies outside the vectors.
+    #[must_use = "parameters that are not finite end a training"]
     #[allow(clippy::too_many_arguments)]
     pub fn update<T: Real>(
         self,
@@ -157,7 +158,7 @@ impl Optimizer {
     }
 }
 
-/// Parameters that are updated, then looked at, at once: with their gradients and two slots they fit the first cache level.
+/// Parameters that are updated, then looked at, at once: they are still in the first cache level.
 const NEAR: usize = 1 << 11;
 
 /// Whether none of the numbers is infinite or NaN.
@@ -374,7 +375,7 @@ mod tests {
             let mut w = [1.0f64];
             for _ in 0..steps {
                 optimizer.begin(&mut state);
-                optimizer.update(&mut state, &mut w, &[8.0], 0..1, 4.0, lr, 1);
+                assert!(optimizer.update(&mut state, &mut w, &[8.0], 0..1, 4.0, lr, 1));
             }
             w[0]
         };

@@ -14,7 +14,7 @@ use crate::dataset::{Dataset, Targets};
 use crate::loss::Loss;
 use crate::network::Network;
 use crate::optimizer::Optimizer;
-use crate::spec::NetworkSpec;
+use crate::spec::{LayerSpec, NetworkSpec};
 use crate::{Real, simd};
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::bf16;
@@ -45,8 +45,8 @@ pub enum Kernel {
     Rows,
     /// The packed, tiled product.
     Tiles,
-    /// Behind a ReLU or much dropout: tiles, or where most activations or deltas are 0, lists of those that are not, made in each
-    /// step.
+    /// Beside a ReLU or much dropout: tiles, or where many activations or deltas are 0, lists of those that are not, made in each
+    /// product.
     TilesOrLists,
     /// Loops and the `gemm` crate (f64).
     Loops,
@@ -61,7 +61,8 @@ pub struct LayerPlan {
     pub units: usize,
     /// Its products.
     pub kernel: Kernel,
-    /// Multiply-adds of a step in its products; of inputs, those that lists leave out are not counted.
+    /// Multiply-adds of a step in its products. Zeros in lists of inputs are not counted, those beside a ReLU are: their number
+    /// changes with every step.
     pub multiply_adds: f64,
     /// The part of a step's time that it is expected to take.
     pub predicted_share: f64,
@@ -119,24 +120,28 @@ impl Plan {
         let mut layers = Vec::new();
         for (l, layer) in spec.layers.iter().enumerate() {
             let (k, m) = (spec.inputs_of(l), layer.units);
+            let zeros_come_in = m >= LISTS_FROM
+                && l.checked_sub(1).map_or(density <= 0.5, |below| makes_zeros(&spec.layers[below]));
+            let zeros_go_back = k >= LISTS_FROM && l > 0 && makes_zeros(layer);
             let kernel = match () {
                 () if !f32s => Kernel::Loops,
                 () if l == 0 && lists => Kernel::Sparse,
                 () if batch_size <= ROWWISE_BATCH || way == Way::WholeSteps => Kernel::Rows,
-                () if m >= LISTS_FROM && !config.bf16 && zeros_come_in(spec, l) => Kernel::TilesOrLists,
+                () if !config.bf16 && (zeros_come_in || zeros_go_back) => Kernel::TilesOrLists,
                 () => Kernel::Tiles,
             };
             let products = if l == 0 { 2.0 } else { 3.0 }; // forward, BP4, and BP2 of all but the first
             let inputs = if kernel == Kernel::Sparse { k as f64 * density } else { k as f64 };
             let multiply_adds = products * n * inputs * m as f64;
             // Vectors of 16, and how many cycles each takes: lists wait for memory, rows read weights for every sample.
-            let vectors = products * n * inputs * (m as f64 / 16.0).ceil();
-            let of_one = match kernel {
-                Kernel::Tiles => 1.1,
-                Kernel::TilesOrLists => 0.75, // at two fifths
+            let vectors = n * inputs * (m as f64 / 16.0).ceil();
+            let of_product = |zeros: bool| match kernel {
+                Kernel::TilesOrLists if zeros => 0.75, // with two fifths that are not
+                Kernel::Tiles | Kernel::TilesOrLists => 1.1,
                 Kernel::Sparse | Kernel::Rows | Kernel::Loops => 2.5,
             };
-            cycles.push(vectors * of_one);
+            let of_all = 2.0 * of_product(zeros_come_in) + (products - 2.0) * of_product(zeros_go_back);
+            cycles.push(vectors * of_all);
             layers.push(LayerPlan { inputs: k, units: m, kernel, multiply_adds, predicted_share: 0.0 });
         }
         let own_pass = way == Way::FiveCalls;
@@ -176,10 +181,9 @@ pub(crate) fn batch<T: Real>(net: &Network, data: &Dataset, capacity: usize) -> 
     }
 }
 
-/// Whether many of layer l's inputs are 0: a ReLU or dropout of half the units makes them so.
-fn zeros_come_in(spec: &NetworkSpec, l: usize) -> bool {
-    let below = l.checked_sub(1).map(|below| &spec.layers[below]);
-    below.is_some_and(|below| below.activation == Activation::Relu || below.dropout >= 0.5)
+/// Whether many of a layer's activations and deltas are 0: a ReLU or dropout of half the units makes them so.
+fn makes_zeros(layer: &LayerSpec) -> bool {
+    layer.activation == Activation::Relu || layer.dropout >= 0.5
 }
 
 /// Whether the update is w -= rate * gradient and nothing else, but for an l2 penalty.

@@ -2,8 +2,8 @@
 //!
 //! Unlike a [`crate::network::Workspace`] it keeps no layer's z and a for a backward pass. Samples go through all layers a few at a
 //! time, so that they stay in a thread's cache; whichever thread is free takes the next ones. Of a single sample threads share
-//! the units, and leave out what relu has made 0. The answers have the same bits as a forward pass of training over the same kernels, for any number of threads;
-//! of a single sample but for the sign of a sum of 0.
+//! the units. What relu has made 0 is left out. The answers have the same bits as a forward pass of training over the same kernels,
+//! for any number of threads, but for the sign of a sum of 0.
 
 use crate::activation::Activation;
 use crate::dataset::SPARSE_BELOW;

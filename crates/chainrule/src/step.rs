@@ -150,12 +150,12 @@ fn first_not_finite<T: Real>(values: &[T], threads: usize) -> Option<T> {
     /// Numbers from which another thread pays off (measured).
     const UNIT: usize = 1 << 15;
     let parts = threads.min(values.len() / UNIT).clamp(1, pool::MAX_PARTS);
-    let all_parts = AtomicBool::new(true);
+    let finite_parts = AtomicBool::new(true);
     pool::run(parts, |part| {
         let finite = all_finite(&values[pool::share(values.len(), 64, part, parts)]);
-        all_parts.fetch_and(finite, Ordering::Relaxed);
+        finite_parts.fetch_and(finite, Ordering::Relaxed);
     });
-    if all_parts.into_inner() { None } else { values.iter().copied().find(|v| !v.is_finite()) }
+    if finite_parts.into_inner() { None } else { values.iter().copied().find(|v| !v.is_finite()) }
 }
 
 fn update_layer<T: Real>(

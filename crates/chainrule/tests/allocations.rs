@@ -66,15 +66,15 @@ impl Observer<f32> for Count {
     }
 }
 
-/// Every thread of the pool has computed a product, and so has its scratch memory.
+/// Every thread of the pool has computed a product that leaves zeros out, and so has its scratch memory and its lists.
 fn wake_threads() {
     let threads = pool::available_threads();
     let barrier = Barrier::new(threads);
     pool::run(threads, |_| {
         barrier.wait();
-        let d = Dims { n: 8, k: 4, m: 4 };
-        let (mut z, mut a) = ([0.0f32; 32], [0.0f32; 32]);
-        dense::forward(d, Input::Dense(&[0.0; 32]), &[0.0; 64], &[], None, &mut z, &mut a, 1);
+        let d = Dims { n: 32, k: 4, m: 64 };
+        let (mut z, mut a) = ([0.0f32; 2048], [0.0f32; 2048]);
+        dense::forward(d, Input::Dense(&[0.0; 128]), &[0.0; 256], &[], None, &mut z, &mut a, 1);
     });
 }
 

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each work is measured on one thread and on all, data loaded before, the first repetition dropped.\n\
-GF/s: arithmetic made, zeros left out where the kernels leave them out; peak: its share of what the CPU's multiply-add \
+GF/s: arithmetic, without the inputs that lists leave out (zeros behind a ReLU count, left out or not); peak: its share of what the CPU's multiply-add \
 units do at most in f32, measured before.\n\
 train: the ordinary command beside the bare loop, with evaluation, history, diagnosis, checkpoints, and a bar on a terminal.")]
 pub struct BenchArgs {

@@ -37,7 +37,7 @@ struct Point {
     axis: Axis,
     value: usize,
     threads: usize,
-    /// Of a sample, zeros left out where the kernels leave them out.
+    /// Of a sample, without the inputs that lists leave out; zeros behind a ReLU count.
     multiply_adds: f64,
     /// Of training on one sample: the median of the repetitions.
     seconds_per_sample: f64,

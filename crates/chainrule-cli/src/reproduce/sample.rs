@@ -1,8 +1,9 @@
 //! Figures of one training sample: what a forward and a backward pass compute on the way.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use chainrule::Real;
 use chainrule::batch::Batch;
+use chainrule::loss::Loss;
 use chainrule::network::{Network, Workspace};
 use chainrule_io::Prepared;
 
@@ -76,6 +77,10 @@ pub fn figure<T: Real>(prepared: &Prepared, net: &Network, params: &[T], what: O
         OfSample::Output(j) => unit(ws.output(), last, j)?,
         OfSample::OutputLoss(j) => {
             unit(ws.output(), last, j)?;
+            ensure!(
+                !matches!(spec.loss, Loss::CrossEntropy { .. }),
+                "output_loss_{j}: no output has a part of cross_entropy of its own; take the loss of all"
+            );
             spec.loss.value(&ws.z(last)[j..=j], &ws.output()[j..=j], &batch.y()[j..=j]).to_f64()
         }
         OfSample::OutputSlope(j) => unit(ws.delta(last), last, j)? / slope(last, j)?,

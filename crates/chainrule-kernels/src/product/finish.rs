@@ -18,8 +18,7 @@ impl Job<'_> {
 }
 
 /// Where a tile's sums go on from and where they go. Unless they are `direct`, both are the rows of `tile`, as far apart as it is
-/// wide; else that is done only where they do not lie in c side by side, or are not ready to lie there. `tile` has room for one row
-/// more than its own.
+/// wide; else they lie in c itself wherever they may ([`stays_in_c`]). `tile` has room for one row more than its own.
 #[inline(always)]
 pub(crate) fn begin(job: &Job, at: &Place, width: usize, tile: &mut [f32], direct: bool) -> Sums {
     let rows = at.rows * width;

@@ -1,24 +1,25 @@
-//! The same sums where most of a is 0, as what a ReLU leaves of activations and of their deltas: each row of a becomes a list of
+//! The same sums where much of a is 0, as what a ReLU leaves of activations and of their deltas: each row of a becomes a list of
 //! its nonzero numbers, and a multiply-add is made for those alone.
 //!
 //! ```text
-//!                              b: 128 rows of 4 panels, 32 KB: they stay in the first cache level
+//!                              b: 128 rows of 4 panels, 32 KB: most of them stay in the first cache level
 //!   row i of a: (p, value)        +----+----+----+----+
 //!                3   0.5  -->   3 | b0 | b1 | b2 | b3 |      acc(v) = value * b_v + acc(v)
 //!                7   1.0  -->   7 | b0 | b1 | b2 | b3 |
 //!                                 +----+----+----+----+
 //! ```
 //!
-//! A multiply-add reads its row of b, where a tile's keeps it in registers: it takes 1.5 times as long (measured), but at two nonzero
-//! numbers in five there are two fifths of them. Sums run in the order of p, so that the bits are those of the tiles (but for the sign
-//! of a sum of 0): how many zeros a has decides about time alone. Where b is not finite, 0 times b is not 0; tiles do that.
+//! A multiply-add reads its row of b, where a tile's keeps it in registers, and takes 1.3 times as long (measured); but at two nonzero
+//! numbers in five there are two fifths of them. Sums run in the order of p: their bits are those of the tiles, but for the sign of a
+//! sum of 0. Where b is not finite, 0 times b is NaN, and tiles compute that.
 
 use super::pack::{pack_b, prefetch_b};
 use super::transpose::transpose;
 use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end};
 use crate::dense::PANEL;
+use crate::memory::prefetch_lines;
 use crate::panel::{Panel, with_vectors};
-use crate::simd::{self, kernel, mul_add};
+use crate::simd::{self, Level, kernel, mul_add};
 use crate::sparse::Nonzeros;
 use pulp::Simd;
 use std::cell::RefCell;
@@ -36,14 +37,26 @@ pub const LISTS_FROM: usize = WIDE * PANEL;
 /// Rows of c that are begun and ended together.
 const TILE_ROWS: usize = 16;
 
-/// Numbers of a that are listed at once.
-const LISTED: usize = 1 << 17;
+/// Numbers of a that are listed at once; memory is touched as far as lists reach.
+const LISTED: usize = 1 << 19;
 
-/// Lists at once: of that many numbers, in pieces of at most [`DEPTH`].
-const LISTS: usize = 1 << 11;
+/// Lists that are made at once.
+const LISTS: usize = 1 << 13;
+
+/// Summed indices up to which lists are used: more rows of b than these would be read, or packed, for too few rows of a at once.
+const MOST_INNER: usize = 1 << 12;
+const _: () = assert!(LISTED / MOST_INNER >= 128 && LISTS / MOST_INNER.div_ceil(DEPTH) >= 128);
+
+/// Rows of a from which lists pay off (measured): b is looked through for them all.
+const ROWS_FROM: usize = 24;
 
 /// The share of nonzero numbers up to which lists are faster than tiles (measured), in hundredths.
-const PERCENT: usize = 60;
+fn most_nonzero() -> usize {
+    if Level::current() == Level::Avx2 { 50 } else { 60 }
+}
+
+/// How many rows ahead a piece of a is asked for.
+const ROWS_AHEAD: usize = 4;
 
 /// Of a, every so many rows are looked at before that is decided.
 const LOOK: usize = 8;
@@ -64,25 +77,25 @@ struct Lists {
 }
 
 thread_local! {
-    static OF_THREAD: RefCell<Lists> = RefCell::new(Lists {
+    /// Kept between products, so that a step does not allocate.
+    static LISTS_OF_THREAD: RefCell<Lists> = RefCell::new(Lists {
         entries: vec![0; LISTED],
         ends: vec![0; LISTS],
         row: Nonzeros::with_capacity(MOST_DESCENDED.max(DEPTH)),
     });
 }
 
-/// Whether lists are faster for a product of these sizes: a is mostly 0, and there is something to gain. It does not depend on the
-/// threads, nor do the signs of sums of 0.
+/// Whether lists are faster for a product of these sizes: enough of a is 0, and there is something to gain. Asked once for all
+/// threads, so that the signs of sums of 0 do not depend on them.
 pub(super) fn pay((rows, inner, columns): (usize, usize, usize), a: Matrix) -> bool {
-    columns >= LISTS_FROM && (1..=LISTED / TILE_ROWS).contains(&inner) && mostly_zero(rows, inner, a)
-}
-
-fn mostly_zero(rows: usize, inner: usize, a: Matrix) -> bool {
     let (data, width, lines, numbers) = match a {
         Matrix::Rows(data, width) => (data, width, rows, inner),
         Matrix::Columns(data, height) => (data, height, inner, rows),
-        Matrix::Panels(..) | Matrix::TransposedPanels(..) => return false,
+        Matrix::Panels(..) | Matrix::TransposedPanels(..) => unreachable!("multiply has asked"),
     };
+    if rows < ROWS_FROM || columns < LISTS_FROM || !(1..=MOST_INNER).contains(&inner) {
+        return false;
+    }
     simd::vectorized(
         #[inline(always)]
         || {
@@ -92,12 +105,12 @@ fn mostly_zero(rows: usize, inner: usize, a: Matrix) -> bool {
                 nonzero += line.iter().map(|&number| u32::from(number != 0.0)).sum::<u32>() as usize;
                 looked += numbers;
             }
-            nonzero * 100 <= looked * PERCENT
+            nonzero * 100 <= looked * most_nonzero()
         },
     )
 }
 
-/// Whether all numbers of b that this block of c needs are finite: else 0 times one of them may be none.
+/// Whether all numbers of b that this block of c needs are finite: 0 times another is NaN.
 pub(super) fn all_finite(job: &Job, b: Matrix) -> bool {
     let finite = |numbers: &[f32]| numbers.iter().fold(true, |all, number| all & number.is_finite());
     let Range { start, end } = job.columns;
@@ -113,14 +126,14 @@ pub(super) fn all_finite(job: &Job, b: Matrix) -> bool {
             Matrix::TransposedPanels(data, width) => (0..job.inner)
                 .step_by(PANEL)
                 .all(|p| finite(&data[p * width + start * PANEL..p * width + end * PANEL])),
-            Matrix::Columns(..) => false,
+            Matrix::Columns(..) => unreachable!("multiply has asked"),
         },
     )
 }
 
 /// This block of c.
 pub(super) fn block(job: Job, a: Matrix, b: Matrix, scratch: &mut [f32]) {
-    OF_THREAD.with_borrow_mut(|lists| from_lists(job, a, b, lists, scratch));
+    LISTS_OF_THREAD.with_borrow_mut(|lists| from_lists(job, a, b, lists, scratch));
 }
 
 kernel! {
@@ -178,8 +191,8 @@ fn blocks<S: Simd, const V: usize>(
                     let first = from / depth * rows.len() + i - rows.start;
                     let sums = begin(job, &at, width, tile, true);
                     let b = (panels.as_ptr(), height * PANEL);
-                    // SAFETY: places of these lists are below `to - from`, and panels have that many rows; `begin` has found
-                    // room for the sums of these rows.
+                    // SAFETY: `fill` has listed these rows, at places below `to - from`; the panels have as many rows: b's own,
+                    // which `multiply` has checked, or those that were packed. `begin` has found room for the sums.
                     unsafe {
                         match width / PANEL {
                             4 => add_lists::<S, V, 4>(simd, lists, first, at.rows, b, sums),
@@ -223,7 +236,13 @@ fn fill<S: Simd>(
         Matrix::Rows(data, width) => {
             for piece in pieces {
                 for i in rows.clone() {
-                    add(&data[i * width + piece.start..i * width + piece.end]);
+                    let at = i * width + piece.start;
+                    // Pieces of rows that follow each other lie apart: no processor looks ahead.
+                    prefetch_lines(
+                        data.as_ptr().wrapping_add(at + ROWS_AHEAD * width),
+                        piece.len().div_ceil(PANEL),
+                    );
+                    add(&data[at..at + piece.len()]);
                 }
             }
         }
@@ -233,6 +252,9 @@ fn fill<S: Simd>(
                 let part = &data[piece.start * height..data.len().min(piece.end * height)];
                 for left in rows.clone().step_by(PANEL) {
                     let right = rows.end.min(left + PANEL);
+                    for p in piece.clone() {
+                        prefetch_lines(data.as_ptr().wrapping_add(p * height + right), 1);
+                    }
                     turn(simd, (part, height), left..right, strip, apart);
                     for row in strip.chunks_exact(apart).take(right - left) {
                         add(&row[..piece.len()]);
@@ -307,5 +329,26 @@ unsafe fn add_lists<S: Simd, const V: usize, const P: usize>(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of 24 rows, 64 columns and 10 numbers summed, half of them 0, and beside that.
+    #[test]
+    fn pay_where_enough_is_0() {
+        let numbers: Vec<f32> = (0..6400).map(|at| f32::from(at % 2 == 0)).collect();
+        let pays = |rows, inner, columns, (by_row, by_column): (usize, usize)| {
+            let sizes = (rows, inner, columns);
+            let of = |matrix| pay(sizes, matrix);
+            assert_eq!(of(Matrix::Rows(&numbers, by_row)), of(Matrix::Columns(&numbers, by_column)));
+            of(Matrix::Rows(&numbers, by_row))
+        };
+        assert!(pays(24, 10, 64, (11, 25)) && pays(25, 7, 100, (9, 27)));
+        assert!(!pays(23, 10, 64, (11, 25)) && !pays(24, 10, 63, (11, 25)) && !pays(24, 0, 64, (11, 25)));
+        let full = vec![1.0; 6400];
+        assert!(!pay((24, 10, 64), Matrix::Rows(&full, 10)) && !pay((0, 10, 64), Matrix::Rows(&[], 10)));
     }
 }

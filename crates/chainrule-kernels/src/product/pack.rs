@@ -69,7 +69,13 @@ pub(crate) fn prefetch_b(b: &Matrix, range: Range<usize>, columns: Range<usize>,
                 prefetch_lines_l2(data.as_ptr().wrapping_add(at), share.len());
             }
         }
-        Matrix::Rows(..) | Matrix::Columns(..) => {} // no weights: small, and used a moment ago
+        Matrix::Rows(data, width) => {
+            for p in share(range.len()) {
+                let at = (range.start + p) * width + columns.start;
+                prefetch_lines_l2(data.as_ptr().wrapping_add(at), columns.len().div_ceil(PANEL));
+            }
+        }
+        Matrix::Columns(..) => {} // never on the right
     }
 }
 

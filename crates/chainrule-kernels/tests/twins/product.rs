@@ -19,8 +19,9 @@ fn result(lies: usize, rows: usize, columns: usize, more: usize) -> (Lies, usize
 /// The room of an operand that lies in way `lies`.
 fn room(lies: usize, rows: usize, columns: usize, more: usize) -> usize {
     match lies {
-        0 => rows * (columns + more),
-        1 => columns * (rows + more),
+        // What lies beyond the last number need not be there.
+        0 => (rows * (columns + more)).saturating_sub(more),
+        1 => (columns * (rows + more)).saturating_sub(more),
         2 => (rows + more) * columns.next_multiple_of(PANEL),
         _ => (columns + more) * rows.next_multiple_of(PANEL),
     }
@@ -134,7 +135,11 @@ fn thinned(count: usize, kept: u64, seed: u64) -> Vec<f32> {
     if kept < 100 {
         for (at, number) in numbers.iter_mut().enumerate() {
             let keep = (at as u64 + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
-            *number = if keep % 100 < kept { number.abs() + 0.125 } else { 0.0 };
+            *number = match *number {
+                _ if keep % 100 >= kept => [0.0, -0.0][at % 2],
+                0.0 => 0.125,
+                number => number,
+            };
         }
     }
     numbers
