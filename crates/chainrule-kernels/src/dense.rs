@@ -17,9 +17,11 @@
 //! Letters: `n` samples, `k` inputs, `m` units. All matrices are row-major.
 
 use crate::activation::{self, Nonlinearity};
+use crate::pool::{self, Shared};
 use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
 use crate::sparse::{self, Nonzeros, SparseRows};
-use crate::{Real, bf16, rows};
+use crate::{Real, bf16, rows, simd};
+use std::ops::Range;
 
 /// Units of a panel.
 pub const PANEL: usize = 16;
@@ -203,25 +205,45 @@ pub fn weight_gradient<'x, T: Real>(
 }
 
 /// db(j) = sum over the batch of delta(., j), for `delta (n, m)` and a bias of `m`, 1 (shared: the sum over its
-/// units too) or 0 (none) numbers; overwrites `db`.
+/// units too) or 0 (none) numbers; overwrites `db`. Each thread sums the units that it owns in the products.
 ///
 /// # Panics
 /// If `delta` is shorter than its shape, or the bias has another length.
-pub fn bias_gradient<T: Real>(d: Dims, delta: &[T], db: &mut [T]) {
+pub fn bias_gradient<T: Real>(d: Dims, delta: &[T], db: &mut [T], threads: usize) {
+    /// Numbers of delta from which another thread pays off (measured).
+    const PARALLEL_FROM: usize = 1 << 15;
     let delta = &delta[..d.n * d.m];
     assert!(matches!(db.len(), 0 | 1) || db.len() == d.m, "bias_gradient: bias of another length");
     match db.len() {
         0 => {}
         1 => db[0] = delta.iter().copied().sum(),
         _ => {
-            db.fill(T::default());
-            for row in delta.chunks_exact(d.m) {
-                for (sum, &value) in db.iter_mut().zip(row) {
+            let most = if delta.len() < PARALLEL_FROM { 1 } else { d.m.div_ceil(PANEL).min(pool::MAX_PARTS) };
+            let parts = threads.clamp(1, most);
+            let db = Shared::new(db);
+            pool::run(parts, |part| {
+                let units = pool::share(d.m, PANEL, part, parts);
+                // SAFETY: parts have units of their own, of the m that there are.
+                let db = unsafe { std::slice::from_raw_parts_mut(db.get().add(units.start), units.len()) };
+                sum_rows(delta, d.m, units, db);
+            });
+        }
+    }
+}
+
+/// sums(j) = sum of the rows at `columns`.
+fn sum_rows<T: Real>(rows: &[T], width: usize, columns: Range<usize>, sums: &mut [T]) {
+    sums.fill(T::default());
+    simd::vectorized(
+        #[inline(always)]
+        || {
+            for row in rows.chunks_exact(width) {
+                for (sum, &value) in sums.iter_mut().zip(&row[columns.clone()]) {
                     *sum += value;
                 }
             }
-        }
-    }
+        },
+    );
 }
 
 /// The products, and softmax, as each number type computes them.

@@ -120,7 +120,7 @@ fn dense_products<T: Real>(d: Dims, touches: Touches, threads: usize) -> Vec<u64
     if n <= dense::LARGEST_DESCENT {
         dense::weight_gradient(d, &x[..], &delta, Into::Descent(0.5), &mut stepped, threads);
     }
-    dense::bias_gradient(d, &delta, &mut db);
+    dense::bias_gradient(d, &delta, &mut db, threads);
     bits(&[&z, &a, &dx, &dw, &db, &stepped])
 }
 

@@ -68,7 +68,7 @@ impl Network {
     pub(crate) fn layer_gradient<T: Real>(&self, l: usize, x: Input<T>, ws: &Workspace<T>, grads: &mut [T]) {
         let (weight, bias) = (self.layout.weight(l), self.layout.bias(l));
         self.weight_gradient(l, x, ws, Destination::Gradient, &mut grads[weight]);
-        dense::bias_gradient(self.dims(l, ws.n), &ws.layers[l].delta, &mut grads[bias]);
+        dense::bias_gradient(self.dims(l, ws.n), &ws.layers[l].delta, &mut grads[bias], ws.how.threads);
     }
 
     /// BP4 of layer `l` into gradients, or straight into its weights.

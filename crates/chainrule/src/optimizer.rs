@@ -106,7 +106,6 @@ impl Optimizer {
     ///
     /// # Panics
     /// If the range lies outside the vectors.
-    #[must_use = "parameters that are not finite end a training"]
     #[allow(clippy::too_many_arguments)]
     pub fn update<T: Real>(
         self,
@@ -121,7 +120,11 @@ impl Optimizer {
         let w = &mut params[range.clone()];
         let g = &grads[range.clone()];
         let mut slots = state.slots.iter_mut().map(|slot| &mut slot[range.clone()]);
-        let rule = Rule { optimizer: self, t: state.t, share: T::from_f64(1.0 / n), lr };
+        let powers = match self {
+            Self::Adam { beta1, beta2, .. } => [beta1, beta2].map(|beta| beta.powi(state.t as i32)),
+            _ => [0.0; 2],
+        };
+        let rule = Rule { optimizer: self, powers, share: T::from_f64(1.0 / n), lr };
         let finite = AtomicBool::new(true);
         // What was updated is looked at while it is near.
         let look = |w: &[T]| {
@@ -173,7 +176,8 @@ pub(crate) fn all_finite<T: Real>(values: &[T]) -> bool {
 #[derive(Clone, Copy)]
 struct Rule<T> {
     optimizer: Optimizer,
-    t: u64,
+    /// beta1^t and beta2^t of Adam
+    powers: [f64; 2],
     /// 1 / n: what turns a sum into a mean, by a product instead of a division.
     share: T,
     lr: f64,
@@ -260,11 +264,10 @@ impl<T: Real> Rule<T> {
                 );
             }
             Optimizer::Adam { beta1, beta2, eps, weight_decay } => {
-                let t = self.t as i32;
                 let (b1, b2, eps) = (real(beta1), real(beta2), real(eps));
                 let (keep1, keep2) = (real(1.0 - beta1), real(1.0 - beta2));
-                let step = real(self.lr / (1.0 - beta1.powi(t)));
-                let correction = real(1.0 / (1.0 - beta2.powi(t)).sqrt());
+                let step = real(self.lr / (1.0 - self.powers[0]));
+                let correction = real(1.0 / (1.0 - self.powers[1]).sqrt());
                 let shrink = real(1.0) - real(self.lr * weight_decay);
                 simd::vectorized(
                     #[inline(always)]

@@ -135,7 +135,8 @@ fn descend_in_place<T: Real>(
         }
         if layer.train_bias {
             let bias = layout.bias(l);
-            dense::bias_gradient(net.dims(l, ws.n), &ws.layers[l].delta, &mut grads[bias.clone()]);
+            let (d, delta) = (net.dims(l, ws.n), &ws.layers[l].delta);
+            dense::bias_gradient(d, delta, &mut grads[bias.clone()], c.config.threads);
             for (b, &g) in params[bias.clone()].iter_mut().zip(&grads[bias]) {
                 *b -= T::from_f64(rate) * g;
             }

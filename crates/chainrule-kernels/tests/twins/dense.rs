@@ -42,7 +42,7 @@ fn twins<T: Real>(d: Dims, bias_len: usize, f: Option<Nonlinearity>, seed: u64) 
                 assert_close("w - rate dw", &stepped, &stepped_naive, n);
                 assert_padding_is_0("w - rate dw", k, m, &stepped);
             }
-            dense::bias_gradient(d, &delta, &mut db);
+            dense::bias_gradient(d, &delta, &mut db, threads);
             assert_close("z", &z, &z_naive, k);
             if f.is_some() {
                 assert_close("a", &a, &a_naive, k);

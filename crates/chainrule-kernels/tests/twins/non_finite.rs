@@ -68,7 +68,7 @@ fn dense_spreads_nan<T: Real>(d: Dims, f: Nonlinearity) {
         assert_nan("dw of x", m, &naive::from_panels(k, m, &dw), |i, _| i == bad_i);
         dense::weight_gradient(d, &clean_x, &delta, Into::Gradient, &mut dw, threads);
         assert_nan("dw of delta", m, &naive::from_panels(k, m, &dw), |_, j| j == bad_j);
-        dense::bias_gradient(d, &delta, &mut db);
+        dense::bias_gradient(d, &delta, &mut db, threads);
         assert_nan("db", m, &db, |_, j| j == bad_j);
     }
     bias[0] = nan;
