@@ -76,11 +76,24 @@ struct Lists {
     row: Nonzeros,
 }
 
+impl Lists {
+    /// The next list, of the nonzero ones of these numbers.
+    #[inline(always)] // to be compiled for the caller's instruction set
+    fn add(&mut self, numbers: &[f32]) {
+        let at = self.ends.last().map_or(0, |&end| end as usize);
+        let (places, values) = self.row.of(numbers);
+        for ((to, &place), &value) in self.entries[at..at + places.len()].iter_mut().zip(places).zip(values) {
+            *to = (u64::from(place) * ROW) << 32 | u64::from(value.to_bits());
+        }
+        self.ends.push((at + places.len()) as u32);
+    }
+}
+
 thread_local! {
     /// Kept between products, so that a step does not allocate.
     static LISTS_OF_THREAD: RefCell<Lists> = RefCell::new(Lists {
         entries: vec![0; LISTED],
-        ends: vec![0; LISTS],
+        ends: Vec::with_capacity(LISTS),
         row: Nonzeros::with_capacity(MOST_DESCENDED.max(DEPTH)),
     });
 }
@@ -220,17 +233,7 @@ fn fill<S: Simd>(
     lists: &mut Lists,
     strip: &mut [f32],
 ) {
-    let Lists { entries, ends, row } = lists;
-    let (mut at, mut list) = (0, 0);
-    let mut add = |numbers: &[f32]| {
-        let (places, values) = row.of(numbers);
-        for ((to, &place), &value) in entries[at..at + places.len()].iter_mut().zip(places).zip(values) {
-            *to = (u64::from(place) * ROW) << 32 | u64::from(value.to_bits());
-        }
-        at += places.len();
-        ends[list] = at as u32;
-        list += 1;
-    };
+    lists.ends.clear();
     let pieces = (0..inner).step_by(depth).map(|from| from..(from + depth).min(inner));
     match a {
         Matrix::Rows(data, width) => {
@@ -242,7 +245,7 @@ fn fill<S: Simd>(
                         data.as_ptr().wrapping_add(at + ROWS_AHEAD * width),
                         piece.len().div_ceil(PANEL),
                     );
-                    add(&data[at..at + piece.len()]);
+                    lists.add(&data[at..at + piece.len()]);
                 }
             }
         }
@@ -257,7 +260,7 @@ fn fill<S: Simd>(
                     }
                     turn(simd, (part, height), left..right, strip, apart);
                     for row in strip.chunks_exact(apart).take(right - left) {
-                        add(&row[..piece.len()]);
+                        lists.add(&row[..piece.len()]);
                     }
                 }
             }
