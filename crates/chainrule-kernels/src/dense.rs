@@ -210,7 +210,7 @@ pub fn weight_gradient<'x, T: Real>(
 /// # Panics
 /// If `delta` is shorter than its shape, or the bias has another length.
 pub fn bias_gradient<T: Real>(d: Dims, delta: &[T], db: &mut [T], threads: usize) {
-    /// Numbers of delta from which another thread pays off (measured).
+    /// Numbers of delta from which another thread helps: some microseconds of one.
     const PARALLEL_FROM: usize = 1 << 15;
     let delta = &delta[..d.n * d.m];
     assert!(matches!(db.len(), 0 | 1) || db.len() == d.m, "bias_gradient: bias of another length");

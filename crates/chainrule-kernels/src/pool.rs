@@ -293,7 +293,8 @@ pub fn share(count: usize, unit: usize, t: usize, parts: usize) -> std::ops::Ran
     cut(t)..cut(t + 1)
 }
 
-/// Splits slices of one length over threads: calls `work` with the same share of each, and where it begins.
+/// Splits slices of one length over threads: calls `work` with the same piece of each, which fits the first cache level, and where it
+/// begins.
 ///
 /// # Panics
 /// If the lengths differ, or `work` panics.
@@ -304,17 +305,22 @@ pub fn shares_mut<T: Send, const N: usize>(
 ) {
     /// Numbers from which another thread pays off, and a multiple of every cache line.
     const UNIT: usize = 1 << 13;
+    /// Numbers at once: what is done to them one thing after another finds them near.
+    const PIECE: usize = 1 << 11;
     let len = slices.first().map_or(0, |slice| slice.len());
     assert!(slices.iter().all(|slice| slice.len() == len), "shares_mut: lengths differ");
     let parts = threads.clamp(1, (len / UNIT).clamp(1, MAX_PARTS));
     let shared = slices.each_mut().map(|slice| Shared::new(slice));
     run(parts, |part| {
         let share = share(len, 64, part, parts);
-        // SAFETY: shares of different parts do not overlap, and the slices are borrowed exclusively for the whole call.
-        let of_slice = |slice: Shared<T>| unsafe {
-            std::slice::from_raw_parts_mut(slice.get().add(share.start), share.len())
-        };
-        work(shared.map(of_slice), share.start);
+        for start in share.clone().step_by(PIECE) {
+            let piece = start..share.end.min(start + PIECE);
+            // SAFETY: shares of different parts do not overlap, and the slices are borrowed exclusively for the whole call.
+            let of_slice = |slice: Shared<T>| unsafe {
+                std::slice::from_raw_parts_mut(slice.get().add(piece.start), piece.len())
+            };
+            work(shared.map(of_slice), piece.start);
+        }
     });
 }
 

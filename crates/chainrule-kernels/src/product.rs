@@ -161,7 +161,7 @@ pub fn multiply(
     let lists_pay = lists::pay(sizes, a);
     each_part(sizes, c, lies, start, finish, split, threads, |job| {
         memory::with_scratch(SCRATCH, |scratch| {
-            if lists_pay && lists::all_finite(&job, b) {
+            if lists_pay && lists::finite(&job, b) {
                 lists::block(job, a, b, scratch);
             } else {
                 block(job, a, b, scratch);

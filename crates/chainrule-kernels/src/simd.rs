@@ -3,6 +3,7 @@
 //! Kernels are written once over [`pulp::Simd`], whose tokens (`V4`, `V3`, `Neon`, …) exist only where the CPU has the
 //! instructions. `kernel!` wraps such a body in a function that picks the token at run time.
 
+use crate::Real;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The instruction sets that the kernels are compiled for.
@@ -133,6 +134,14 @@ pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
         }
     }
     run(Plain(work))
+}
+
+/// Whether none of the numbers is infinite or NaN.
+pub fn all_finite<T: Real>(numbers: &[T]) -> bool {
+    vectorized(
+        #[inline(always)]
+        || numbers.iter().fold(true, |all, number| all & number.is_finite()),
+    )
 }
 
 /// a * b + c: rounded once where the CPU fuses the two, twice at [`Level::Portable`], where fusing would mean a call.

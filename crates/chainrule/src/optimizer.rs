@@ -128,48 +128,28 @@ impl Optimizer {
         let finite = AtomicBool::new(true);
         // What was updated is looked at while it is near.
         let look = |w: &[T]| {
-            if !all_finite(w) {
+            if !simd::all_finite(w) {
                 finite.store(false, Ordering::Relaxed);
             }
         };
         match (slots.next(), slots.next()) {
             (None, _) => pool::shares_mut([w], threads, |[w], at| {
-                for (w, g) in w.chunks_mut(NEAR).zip(g[at..].chunks(NEAR)) {
-                    rule.plain(w, g);
-                    look(w);
-                }
+                rule.plain(w, &g[at..]);
+                look(w);
             }),
             (Some(first), None) => pool::shares_mut([w, first], threads, |[w, first], at| {
-                for ((w, first), g) in
-                    w.chunks_mut(NEAR).zip(first.chunks_mut(NEAR)).zip(g[at..].chunks(NEAR))
-                {
-                    rule.one_slot(w, first, g);
-                    look(w);
-                }
+                rule.one_slot(w, first, &g[at..]);
+                look(w);
             }),
             (Some(first), Some(second)) => {
                 pool::shares_mut([w, first, second], threads, |[w, first, second], at| {
-                    let slots = first.chunks_mut(NEAR).zip(second.chunks_mut(NEAR));
-                    for ((w, (first, second)), g) in w.chunks_mut(NEAR).zip(slots).zip(g[at..].chunks(NEAR)) {
-                        rule.two_slots(w, first, second, g);
-                        look(w);
-                    }
+                    rule.two_slots(w, first, second, &g[at..]);
+                    look(w);
                 });
             }
         }
         finite.into_inner()
     }
-}
-
-/// Parameters that are updated, then looked at, at once: they are still in the first cache level.
-const NEAR: usize = 1 << 11;
-
-/// Whether none of the numbers is infinite or NaN.
-pub(crate) fn all_finite<T: Real>(values: &[T]) -> bool {
-    simd::vectorized(
-        #[inline(always)]
-        || values.iter().fold(true, |all, v| all & v.is_finite()),
-    )
 }
 
 /// An optimizer at one step: how it changes the parameters of a share, whose vectors begin together.

@@ -3,12 +3,12 @@
 use crate::batch::Batch;
 use crate::config::{TrainConfig, UpdateOrder};
 use crate::network::{Network, Workspace};
-use crate::optimizer::{OptimizerState, all_finite};
+use crate::optimizer::OptimizerState;
 use crate::plan::Way;
 use crate::profile::Part;
 use crate::reduce::Reduce;
 use crate::rng::Rng;
-use crate::{Error, Real, Result};
+use crate::{Error, Real, Result, simd};
 use chainrule_kernels::dense::{self, Into as Destination};
 use chainrule_kernels::pool;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,7 +153,7 @@ fn first_not_finite<T: Real>(values: &[T], threads: usize) -> Option<T> {
     let parts = threads.min(values.len() / UNIT).clamp(1, pool::MAX_PARTS);
     let finite_parts = AtomicBool::new(true);
     pool::run(parts, |part| {
-        let finite = all_finite(&values[pool::share(values.len(), 64, part, parts)]);
+        let finite = simd::all_finite(&values[pool::share(values.len(), 64, part, parts)]);
         finite_parts.fetch_and(finite, Ordering::Relaxed);
     });
     if finite_parts.into_inner() { None } else { values.iter().copied().find(|v| !v.is_finite()) }

@@ -5,7 +5,7 @@ mod common;
 use std::cell::Cell;
 
 use chainrule::observer::Silent;
-use chainrule::plan::Way;
+use chainrule::plan::{Kernel, Way};
 use chainrule::profile::Part;
 use chainrule::train::Trainer;
 use chainrule::{Dataset, Real};
@@ -88,6 +88,20 @@ fn rows_hold_all_the_time_and_the_plans_shares() {
             [sum(|row| row.predicted_share.unwrap_or(0.0)), sum(|row| row.measured_share.unwrap_or(0.0))];
         assert!((predicted - 1.0).abs() <= 1e-9, "{predicted}: {rows:#?}");
         assert!((measured - 1.0).abs() <= 1e-9, "{measured}: {rows:#?}");
+    }
+}
+
+/// Behind a ReLU zeros may be left out, where the product is wide enough, and nowhere else.
+#[test]
+fn plans_name_the_layers_that_leave_zeros_out() {
+    let data = blobs(150, 12, 3, 1);
+    for (activation, second) in [("relu", Kernel::TilesOrLists), ("tanh", Kernel::Tiles)] {
+        let text = format!(
+            "hidden = [64, 64]\nactivation = \"{activation}\"\noptimizer = \"adam\"\nbatch_size = 32\nepochs = 1"
+        );
+        let trainer = run::<f32>(&text, &data, None);
+        let kernels: Vec<Kernel> = trainer.plan().layers.iter().map(|layer| layer.kernel).collect();
+        assert_eq!(kernels, [Kernel::Tiles, second, Kernel::Tiles], "{activation}");
     }
 }
 

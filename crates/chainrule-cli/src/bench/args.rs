@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each work is measured on one thread and on all, data loaded before, the first repetition dropped.\n\
-GF/s: arithmetic, without the inputs that lists leave out (zeros behind a ReLU count, left out or not); peak: its share of what the CPU's multiply-add \
-units do at most in f32, measured before.\n\
+GF/s: arithmetic, without the inputs that lists leave out (zeros behind a ReLU count, left out or not);\n\
+peak: its share of what the CPU's multiply-add units do at most in f32, measured before.\n\
 train: the ordinary command beside the bare loop, with evaluation, history, diagnosis, checkpoints, and a bar on a terminal.")]
 pub struct BenchArgs {
     /// The works, each measured once; growth stands alone

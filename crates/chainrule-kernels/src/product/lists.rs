@@ -19,7 +19,7 @@ use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end};
 use crate::dense::PANEL;
 use crate::memory::prefetch_lines;
 use crate::panel::{Panel, with_vectors};
-use crate::simd::{self, Level, kernel, mul_add};
+use crate::simd::{self, Level, all_finite, kernel, mul_add};
 use crate::sparse::Nonzeros;
 use pulp::Simd;
 use std::cell::RefCell;
@@ -101,14 +101,14 @@ thread_local! {
 /// Whether lists are faster for a product of these sizes: enough of a is 0, and there is something to gain. Asked once for all
 /// threads, so that the signs of sums of 0 do not depend on them.
 pub(super) fn pay((rows, inner, columns): (usize, usize, usize), a: Matrix) -> bool {
+    if rows < ROWS_FROM || columns < LISTS_FROM || !(1..=MOST_INNER).contains(&inner) {
+        return false;
+    }
     let (data, width, lines, numbers) = match a {
         Matrix::Rows(data, width) => (data, width, rows, inner),
         Matrix::Columns(data, height) => (data, height, inner, rows),
         Matrix::Panels(..) | Matrix::TransposedPanels(..) => unreachable!("multiply has asked"),
     };
-    if rows < ROWS_FROM || columns < LISTS_FROM || !(1..=MOST_INNER).contains(&inner) {
-        return false;
-    }
     simd::vectorized(
         #[inline(always)]
         || {
@@ -124,24 +124,20 @@ pub(super) fn pay((rows, inner, columns): (usize, usize, usize), a: Matrix) -> b
 }
 
 /// Whether all numbers of b that this block of c needs are finite: 0 times another is NaN.
-pub(super) fn all_finite(job: &Job, b: Matrix) -> bool {
-    let finite = |numbers: &[f32]| numbers.iter().fold(true, |all, number| all & number.is_finite());
+pub(super) fn finite(job: &Job, b: Matrix) -> bool {
     let Range { start, end } = job.columns;
-    simd::vectorized(
-        #[inline(always)]
-        || match b {
-            Matrix::Rows(data, width) => {
-                (0..job.inner).all(|p| finite(&data[p * width + start..p * width + end]))
-            }
-            Matrix::Panels(data, height) => {
-                (start..end).step_by(PANEL).all(|j| finite(&data[j * height..][..job.inner * PANEL]))
-            }
-            Matrix::TransposedPanels(data, width) => (0..job.inner)
-                .step_by(PANEL)
-                .all(|p| finite(&data[p * width + start * PANEL..p * width + end * PANEL])),
-            Matrix::Columns(..) => unreachable!("multiply has asked"),
-        },
-    )
+    match b {
+        Matrix::Rows(data, width) => {
+            (0..job.inner).all(|p| all_finite(&data[p * width + start..p * width + end]))
+        }
+        Matrix::Panels(data, height) => {
+            (start..end).step_by(PANEL).all(|j| all_finite(&data[j * height..][..job.inner * PANEL]))
+        }
+        Matrix::TransposedPanels(data, width) => (0..job.inner)
+            .step_by(PANEL)
+            .all(|p| all_finite(&data[p * width + start * PANEL..p * width + end * PANEL])),
+        Matrix::Columns(..) => unreachable!("multiply has asked"),
+    }
 }
 
 /// This block of c.
