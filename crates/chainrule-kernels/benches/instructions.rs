@@ -6,10 +6,11 @@ use std::hint::black_box;
 
 use chainrule_kernels::activation::{Nonlinearity, softmax};
 use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
+use chainrule_kernels::sparse::{Entries, forward_entries};
 
 mod made;
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "forward-1x784x128",
     "forward-10x784x30",
     "forward-128x512x512",
@@ -21,6 +22,7 @@ const NAMES: [&str; 19] = [
     "zeros-gradient-128x512x512",
     "lists-refill",
     "lists-forward",
+    "lists-forward-entries",
     "lists-gradient",
     "lists-descent",
     "sigmoid",
@@ -113,13 +115,19 @@ fn product(d: Dims, name: &str, times: usize) {
 
 fn first_layer(name: &str, times: usize) {
     let d = Dims { n: 100, k: 784, m: 64 };
-    let (mut lists, x) = (made::lists(d.n, d.k, 20), made::sparse_numbers(d.n * d.k, 20));
+    let (lists, x) = (made::lists(d.n, d.k, 20), made::sparse_numbers(d.n * d.k, 20));
+    let mut entries = Entries::with_capacity(d.n, d.n * d.k);
+    entries.refill(&x, d.k);
     let samples: Vec<usize> = (0..d.n).collect();
     let (delta, mut w) = (made::numbers(d.n * d.m), made::weights(d));
     let (mut z, mut a) = (vec![0.0; d.n * d.m], vec![0.0; d.n * d.m]);
     repeat(times, || {
-        if name == "lists-refill" {
-            return lists.refill(black_box(&x));
+        match name {
+            "lists-refill" => return entries.refill(black_box(&x), d.k),
+            "lists-forward-entries" => {
+                return forward_entries(black_box(&entries), d, &w, &[], Nonlinearity::Relu, &mut z, &mut a);
+            }
+            _ => {}
         }
         let x = Input::Sparse(black_box(&lists), &samples);
         match name {

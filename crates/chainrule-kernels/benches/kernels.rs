@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
+use chainrule_kernels::sparse::{Entries, forward_entries};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 mod made;
@@ -50,7 +51,7 @@ fn products(c: &mut Criterion) {
 fn sparse_layers(c: &mut Criterion) {
     for percent in DENSITIES {
         let d = Dims { n: 100, k: 784, m: 64 };
-        let mut lists = made::lists(d.n, d.k, percent);
+        let lists = made::lists(d.n, d.k, percent);
         let x = made::sparse_numbers(d.n * d.k, percent);
         let samples: Vec<usize> = (0..d.n).collect();
         let delta = made::numbers(d.n * d.m);
@@ -58,7 +59,11 @@ fn sparse_layers(c: &mut Criterion) {
         let (mut z, mut a) = (vec![0.0; d.n * d.m], vec![0.0; d.n * d.m]);
         let mut group = c.benchmark_group(format!("lists, {percent} %"));
         group.throughput(Throughput::Elements(d.n as u64)); // samples
-        group.bench_function("refill", |b| b.iter(|| lists.refill(black_box(&x))));
+        let mut entries = Entries::with_capacity(d.n, d.n * d.k);
+        group.bench_function("entries refill", |b| b.iter(|| entries.refill(black_box(&x), d.k)));
+        group.bench_function("entries forward", |b| {
+            b.iter(|| forward_entries(black_box(&entries), d, &w, &[], Nonlinearity::Relu, &mut z, &mut a));
+        });
         group.bench_function("forward", |b| {
             let (x, f) = (Input::Sparse(&lists, &samples), Some(Nonlinearity::Relu));
             b.iter(|| dense::forward(d, black_box(x), &w, &[], f, &mut z, &mut a, 1));

@@ -48,9 +48,8 @@ pub fn weights(d: Dims) -> Vec<f32> {
 
 /// `n` samples of `k` inputs as lists.
 pub fn lists(n: usize, k: usize, percent: usize) -> SparseRows {
-    let mut lists = SparseRows::with_capacity(n, k).expect("few inputs");
-    lists.refill(&sparse_numbers(n * k, percent));
-    lists
+    let numbers: Vec<f64> = sparse_numbers(n * k, percent).into_iter().map(f64::from).collect();
+    SparseRows::from_reals(&numbers, k).expect("few inputs")
 }
 
 /// Many steps of a small sigmoid network, with all that they read and write.

@@ -19,7 +19,7 @@
 use crate::activation::{self, Nonlinearity};
 use crate::pool::{self, Shared};
 use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
-use crate::sparse::{self, Nonzeros, SparseRows};
+use crate::sparse::{self, Entries, SparseRows};
 use crate::{Real, bf16, rows, simd};
 use std::ops::Range;
 
@@ -159,7 +159,7 @@ pub fn forward_one(
     z: &mut [f32],
     a: &mut [f32],
     threads: usize,
-    nonzeros: Option<&mut Nonzeros>,
+    nonzeros: Option<&mut Entries>,
 ) {
     assert_eq!(d.n, 1, "forward_one: one sample");
     d.check("forward_one", x.len(), w.len(), z.len().min(a.len()));

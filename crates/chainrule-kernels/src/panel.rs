@@ -1,5 +1,6 @@
 //! One row of a panel: 16 numbers as one, two or four vectors of this CPU.
 
+use crate::activation::Nonlinearity;
 use crate::dense::PANEL;
 use crate::simd::mul_add;
 use pulp::Simd;
@@ -78,6 +79,22 @@ pub(crate) fn bias<S: Simd, const V: usize>(simd: S, bias: &[f32], left: usize) 
         [one] => [simd.splat_f32s(*one); V],
         _ => load_part(simd, &bias[left.min(bias.len())..bias.len().min(left + PANEL)]),
     }
+}
+
+/// Stores as many of the z of a panel as there is room for, and a = f(z).
+#[inline(always)]
+pub(crate) fn finish_forward<S: Simd, const V: usize>(
+    simd: S,
+    f: Nonlinearity,
+    mut values: Panel<S, V>,
+    z: &mut [f32],
+    a: &mut [f32],
+) {
+    store_part(simd, z, values);
+    for value in &mut values {
+        *value = f.value(simd, *value);
+    }
+    store_part(simd, a, values);
 }
 
 /// A row of the weight gradient is stored, or with `descend` a row of weights updated: w = w - rate sum.

@@ -15,7 +15,7 @@ use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel};
 use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
-use crate::sparse::Nonzeros;
+use crate::sparse::{Entries, number_of};
 use pulp::Simd;
 
 /// Weights from which a second thread pays off for a single sample (measured): they come from its core's own cache.
@@ -38,13 +38,13 @@ pub(crate) fn forward_shared(
     z: &mut [f32],
     a: &mut [f32],
     threads: usize,
-    nonzeros: Option<&mut Nonzeros>,
+    nonzeros: Option<&mut Entries>,
 ) {
-    let few = |columns: &[u16]| columns.len() as f64 <= LISTED_UP_TO * d.k as f64;
-    let list = nonzeros.map(|nonzeros| nonzeros.of(x)).filter(|(columns, _)| few(columns));
-    let weights = list.map_or(d.k, |(columns, _)| columns.len()) * d.m;
+    let few = |list: &[u64]| list.len() as f64 <= LISTED_UP_TO * d.k as f64;
+    let list = nonzeros.map(|nonzeros| nonzeros.only(x)).filter(|list| few(list));
+    let weights = list.map_or(d.k, <[u64]>::len) * d.m;
     let forward = |d: Dims, w, bias, z, a| match list {
-        Some((columns, values)) => forward_listed(d.k, columns, values, w, bias, f, z, a),
+        Some(list) => forward_listed(d.k, list, w, bias, f, z, a),
         None => forward(d, x, w, bias, f, z, a),
     };
     let unit = 4 * PANEL;
@@ -78,10 +78,10 @@ kernel! {
 }
 
 kernel! {
-    /// [`forward`] of one sample, whose k inputs are 0 but for `values`, which lie in `columns`.
-    fn forward_listed<'a>(simd, k: usize, columns: &'a [u16], values: &'a [f32], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
+    /// [`forward`] of one sample, whose k inputs are 0 but for those of a list.
+    fn forward_listed<'a>(simd, k: usize, list: &'a [u64], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
-            let x = columns.iter().map(|&i| usize::from(i)).zip(values.iter().copied());
+            let x = list.iter().map(|&entry| number_of(entry));
             forward_row::<S, V>(simd, k, x, (w, bias), f, z, a);
         });
     }
@@ -137,14 +137,10 @@ fn forward_panels<S: Simd, const V: usize, const P: usize>(
             }
         }
     }
-    for (p, mut acc) in acc.into_iter().enumerate() {
+    for (p, acc) in acc.into_iter().enumerate() {
         let right = z.len().min(left + (p + 1) * PANEL);
         let units = (left + p * PANEL).min(right)..right;
-        panel::store_part(simd, &mut z[units.clone()], acc);
-        for z in &mut acc {
-            *z = f.value(simd, *z);
-        }
-        panel::store_part(simd, &mut a[units], acc);
+        panel::finish_forward(simd, f, acc, &mut z[units.clone()], &mut a[units]);
     }
 }
 

@@ -14,9 +14,10 @@
 //! bits differ from those of the dense kernels. Gradients are summed in the order of the samples, as there; descent rounds
 //! once per sample instead of once per batch.
 //!
+//! Lists of a data set are kept short (`lists.rs`); those that are made a moment before they are used take one word for each input, which
+//! is faster (`entries.rs`).
+//!
 //! Letters: `n` samples, `k` inputs, `m` units.
-
-mod compact;
 
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
@@ -28,11 +29,18 @@ use pulp::Simd;
 use std::ops::Range;
 
 mod build;
+mod compact;
+mod descend;
+mod entries;
 mod gradient;
 mod lists;
 
 pub use build::count_nonzeros;
-pub use compact::Nonzeros;
+pub use descend::descend;
+pub(crate) use descend::{add_to_rows, scaled};
+use entries::sum_list;
+pub use entries::{Entries, forward_entries};
+pub(crate) use entries::{add_entry, number_of};
 pub use gradient::weight_gradient;
 pub(crate) use lists::FAR_AHEAD;
 pub use lists::{ByteLists, SparseRows};
@@ -75,47 +83,91 @@ pub fn forward(
     let parts = parts(d.m, rows.count(samples), threads);
     let (z, a) = (Shared::new(z), Shared::new(a));
     pool::run(parts, |part| {
-        forward_panels(rows, samples, d, w, bias, f, z, a, pool::share(d.m, PANEL, part, parts));
+        let units = pool::share(d.m, PANEL, part, parts);
+        forward_panels(Samples::Rows(rows, samples), d, w, bias, f, z, a, units);
     });
 }
 
+/// The samples of a batch.
+#[derive(Clone, Copy)]
+enum Samples<'a> {
+    Rows(&'a SparseRows, &'a [usize]),
+    Entries(&'a Entries),
+}
+
+impl Samples<'_> {
+    /// start + x w for sample number `s` and P panels side by side, of `k` rows each.
+    ///
+    /// # Safety
+    /// There is such a sample; `panels` is readable for P panels with a row of 16 numbers for every input of the samples.
+    #[inline(always)]
+    unsafe fn sum<S: Simd, const V: usize, const P: usize>(
+        self,
+        simd: S,
+        s: usize,
+        k: usize,
+        panels: *const f32,
+        start: [Panel<S, V>; P],
+    ) -> [Panel<S, V>; P] {
+        // SAFETY (both): the caller's promise.
+        match self {
+            Self::Rows(rows, samples) => unsafe { sum_rows(simd, rows, samples[s], panels, start) },
+            Self::Entries(lists) => {
+                let panels = std::array::from_fn(|p| panels.wrapping_add(p * k * PANEL));
+                unsafe { sum_list(simd, lists.list(s), panels, start) }
+            }
+        }
+    }
+}
+
 kernel! {
-    fn forward_panels<'a>(simd, rows: &'a SparseRows, samples: &'a [usize], d: Dims, w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: Shared<f32>, a: Shared<f32>, units: Range<usize>) {
+    fn forward_panels<'a>(simd, of: Samples<'a>, d: Dims, w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: Shared<f32>, a: Shared<f32>, units: Range<usize>) {
         with_vectors!(S, V, {
             let first = units.start;
             panels(units, #[inline(always)] |left, two| {
-                // The first panels bring the lists near, unless they hold these samples alone and were made a moment ago.
-                let ahead = if left == first && rows.len() > samples.len() { samples } else { &[] };
-                for (s, &sample) in samples.iter().enumerate() {
-                    rows.look_ahead(ahead, s);
-                    // SAFETY: panels have `rows.inputs()` rows (`check`), two of them if two are asked for.
-                    let sums: [Panel<S, V>; 2] = unsafe {
+                let right = d.m.min(left + PANEL);
+                let start: [Panel<S, V>; 2] = [panel::bias(simd, bias, left), panel::bias(simd, bias, right)];
+                for s in 0..d.n {
+                    if let Samples::Rows(rows, samples) = of && left == first {
+                        // The first panels bring the lists near.
+                        rows.look_ahead(samples, s);
+                    }
+                    // SAFETY: panels have k rows, as many as there are inputs, two of them if two are asked for; z and a have row s,
+                    // of which this part owns these units.
+                    unsafe {
                         let w = w.as_ptr().add(left * d.k);
                         if two {
-                            sum_rows::<S, V, 2>(simd, rows, sample, w, [panel::bias(simd, bias, left), panel::bias(simd, bias, left + PANEL)])
+                            let [sum, right_sum] = of.sum(simd, s, d.k, w, start);
+                            finish_units::<S, V>(simd, f, sum, [z, a], s * d.m + left..s * d.m + right);
+                            let end = d.m.min(right + PANEL);
+                            finish_units::<S, V>(simd, f, right_sum, [z, a], s * d.m + right..s * d.m + end);
                         } else {
-                            let [sum] = sum_rows::<S, V, 1>(simd, rows, sample, w, [panel::bias(simd, bias, left)]);
-                            [sum; 2]
+                            let [sum] = of.sum(simd, s, d.k, w, [start[0]]);
+                            finish_units::<S, V>(simd, f, sum, [z, a], s * d.m + left..s * d.m + right);
                         }
-                    };
-                    for (p, mut sum) in sums.into_iter().take(1 + usize::from(two)).enumerate() {
-                        let left = left + p * PANEL;
-                        // SAFETY: `check` has found row s within z and a, of which this part owns these units.
-                        let (z, a) = unsafe {
-                            let (at, count) = (s * d.m + left, PANEL.min(d.m - left));
-                            (std::slice::from_raw_parts_mut(z.get().add(at), count),
-                             std::slice::from_raw_parts_mut(a.get().add(at), count))
-                        };
-                        panel::store_part(simd, z, sum);
-                        for z in &mut sum {
-                            *z = f.value(simd, *z);
-                        }
-                        panel::store_part(simd, a, sum);
                     }
                 }
             });
         });
     }
+}
+
+/// Stores z and a = f(z) of up to 16 units, which lie at `units`.
+///
+/// # Safety
+/// They are within z and a, and this thread's.
+#[inline(always)]
+unsafe fn finish_units<S: Simd, const V: usize>(
+    simd: S,
+    f: Nonlinearity,
+    sum: Panel<S, V>,
+    rows: [Shared<f32>; 2],
+    units: Range<usize>,
+) {
+    // SAFETY: the caller's promise.
+    let [z, a] =
+        rows.map(|row| unsafe { std::slice::from_raw_parts_mut(row.get().add(units.start), units.len()) });
+    panel::finish_forward(simd, f, sum, z, a);
 }
 
 /// Calls `each` with the first unit of every two panels, and of a last single one.
@@ -132,6 +184,16 @@ pub(crate) fn panels(units: Range<usize>, mut each: impl FnMut(usize, bool)) {
 /// Nonzero inputs from which a sum is worth being split in chains, which must be added in the end.
 const CHAINED: usize = 8;
 
+/// Chains of such a sum.
+const CHAINS: usize = 4;
+
+/// Whether this CPU has registers for the chains of so many vectors beside all else. If not, panels are summed one after the other,
+/// which walks each list more often (W2 with AVX2: a tenth faster).
+#[inline(always)]
+fn chains_fit<S: Simd>(vectors: usize) -> bool {
+    CHAINS * vectors <= S::REGISTER_COUNT / 2
+}
+
 /// start + x w for one sample and P panels side by side, over its nonzero inputs; in four chains if there are many.
 ///
 /// # Safety
@@ -144,8 +206,16 @@ pub(crate) unsafe fn sum_rows<S: Simd, const V: usize, const P: usize>(
     panels: *const f32,
     start: [Panel<S, V>; P],
 ) -> [Panel<S, V>; P] {
-    let zero = [[simd.splat_f32s(0.0); V]; P];
     let distance = rows.inputs() * PANEL;
+    if P > 1 && !chains_fit::<S>(P * V) {
+        let mut sums = start;
+        for (p, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            [*sum] = unsafe { sum_rows(simd, rows, sample, panels.add(p * distance), [*sum]) };
+        }
+        return sums;
+    }
+    let zero = [[simd.splat_f32s(0.0); V]; P];
     // SAFETY (all): the columns of a list are inputs of `rows`, which every panel has a row for.
     if rows.list(sample).len() < CHAINED {
         let mut sum = start;
@@ -158,7 +228,7 @@ pub(crate) unsafe fn sum_rows<S: Simd, const V: usize, const P: usize>(
         );
         return sum;
     }
-    let mut chains = [zero; 4];
+    let mut chains = [zero; CHAINS];
     match rows.same() {
         // Rows are added, then multiplied once.
         Some(_) => rows.each_in_four(
@@ -182,8 +252,18 @@ pub(crate) unsafe fn sum_rows<S: Simd, const V: usize, const P: usize>(
             },
         ),
     }
-    let [mut sum, one, two, three] = chains;
-    let scale = simd.splat_f32s(rows.same().unwrap_or(1.0));
+    add_chains(simd, chains, rows.same().unwrap_or(1.0), start)
+}
+
+/// start + scale (sum of chains)
+#[inline(always)]
+fn add_chains<S: Simd, const V: usize, const P: usize>(
+    simd: S,
+    [mut sum, one, two, three]: [[Panel<S, V>; P]; CHAINS],
+    scale: f32,
+    start: [Panel<S, V>; P],
+) -> [Panel<S, V>; P] {
+    let scale = simd.splat_f32s(scale);
     for p in 0..P {
         for v in 0..V {
             let all =
@@ -213,111 +293,4 @@ unsafe fn add_row<S: Simd, const V: usize, const P: usize>(
             *sum = mul_add(simd, x, w, *sum);
         }
     }
-}
-
-/// w = w + x^T step for one sample and P panels side by side, over its nonzero inputs; `step` is -rate delta.
-///
-/// # Safety
-/// `panels` is readable and writable for P panels with a row for every input of `rows`, by this thread alone.
-#[inline(always)]
-pub(crate) unsafe fn add_to_rows<S: Simd, const V: usize, const P: usize>(
-    simd: S,
-    rows: &SparseRows,
-    sample: usize,
-    panels: *mut f32,
-    mut step: [Panel<S, V>; P],
-) {
-    let distance = rows.inputs() * PANEL;
-    // SAFETY (both): i is an input of `rows`.
-    match rows.same() {
-        Some(value) => {
-            for step in &mut step {
-                *step = scaled::<S, V>(simd, value, *step);
-            }
-            rows.each_in_four(
-                sample,
-                #[inline(always)]
-                |_, i, _| {
-                    for (p, step) in step.into_iter().enumerate() {
-                        for (v, step) in step.into_iter().enumerate() {
-                            unsafe {
-                                let at =
-                                    panels.add(p * distance + i * PANEL + v * S::F32_LANES).cast::<S::f32s>();
-                                at.write_unaligned(simd.add_f32s(step, at.read_unaligned()));
-                            }
-                        }
-                    }
-                },
-            );
-        }
-        None => rows.each_in_four(
-            sample,
-            #[inline(always)]
-            |_, i, value| {
-                let x = simd.splat_f32s(value);
-                for (p, step) in step.into_iter().enumerate() {
-                    for (v, step) in step.into_iter().enumerate() {
-                        unsafe {
-                            let at =
-                                panels.add(p * distance + i * PANEL + v * S::F32_LANES).cast::<S::f32s>();
-                            at.write_unaligned(mul_add(simd, x, step, at.read_unaligned()));
-                        }
-                    }
-                }
-            },
-        ),
-    }
-}
-
-/// w = w - rate x^T delta, sample after sample, for `delta (n, m)`: a step of gradient descent on the rows that were used.
-///
-/// # Panics
-/// As [`forward`].
-pub fn descend(
-    rows: &SparseRows,
-    samples: &[usize],
-    d: Dims,
-    delta: &[f32],
-    rate: f32,
-    w: &mut [f32],
-    threads: usize,
-) {
-    check(rows, samples, d, w.len(), &[delta.len()]);
-    let parts = parts(d.m, rows.count(samples), threads);
-    let w = Shared::new(w);
-    pool::run(parts, |part| {
-        descend_panels(rows, samples, d, delta, rate, w, pool::share(d.m, PANEL, part, parts));
-    });
-}
-
-kernel! {
-    fn descend_panels<'a>(simd, rows: &'a SparseRows, samples: &'a [usize], d: Dims, delta: &'a [f32], rate: f32, w: Shared<f32>, units: Range<usize>) {
-        with_vectors!(S, V, {
-            panels(units, #[inline(always)] |left, two| {
-                for (s, &sample) in samples.iter().enumerate() {
-                    let delta = &delta[s * d.m..(s + 1) * d.m];
-                    let first = scaled::<S, V>(simd, -rate, panel::load_part(simd, &delta[left..d.m.min(left + PANEL)]));
-                    // SAFETY: panels have `rows.inputs()` rows (`check`), and are this part's.
-                    unsafe {
-                        let w = w.get().add(left * d.k);
-                        if two {
-                            let second = panel::load_part(simd, &delta[left + PANEL..d.m.min(left + 2 * PANEL)]);
-                            add_to_rows(simd, rows, sample, w, [first, scaled::<S, V>(simd, -rate, second)]);
-                        } else {
-                            add_to_rows(simd, rows, sample, w, [first]);
-                        }
-                    }
-                }
-            });
-        });
-    }
-}
-
-/// rate delta
-#[inline(always)]
-pub(crate) fn scaled<S: Simd, const V: usize>(simd: S, rate: f32, mut delta: Panel<S, V>) -> Panel<S, V> {
-    for delta in &mut delta {
-        *delta = simd.mul_f32s(simd.splat_f32s(rate), *delta);
-    }
-    delta
 }

@@ -11,7 +11,7 @@ use chainrule_kernels::activation::{self, Nonlinearity};
 use chainrule_kernels::dense::{self, Dims, Into, PANEL};
 use chainrule_kernels::descent::{Batches, Descent, Layer, Loss, Rate, Targets};
 use chainrule_kernels::product::{Finish, Lies, Matrix, Split, Start, multiply};
-use chainrule_kernels::sparse::{self, Nonzeros, SparseRows};
+use chainrule_kernels::sparse::{self, Entries, SparseRows};
 use levels::at_every_level;
 use std::ops::{Deref, DerefMut};
 
@@ -249,13 +249,14 @@ fn lists_of_rows_stay_within_their_operands() {
                 let d = Dims { n: 1, k, m };
                 let (w, bias) = (numbers::<f32>(d.weights(), touches), numbers::<f32>(m, touches));
                 let (mut z, mut a) = (numbers::<f32>(m, touches), numbers::<f32>(m, touches));
-                let (f, mut nonzeros) = (Some(Nonlinearity::Relu), Nonzeros::with_capacity(k));
+                let (f, mut nonzeros) = (Some(Nonlinearity::Relu), Entries::with_capacity(1, k));
                 dense::forward_one(d, &x[2 * k..], &w, &bias, f, &mut z, &mut a, 2, Some(&mut nonzeros));
-                let mut lists = SparseRows::with_capacity(3, k).unwrap();
-                lists.refill(&x);
-                let mut row = numbers::<f32>(k, touches);
-                lists.write_row(2, &mut row);
-                all.extend(bits(&[&z, &a, &row]));
+                let mut lists = Entries::with_capacity(3, 3 * k);
+                lists.refill(&x, k);
+                let (w, d) = (Guarded::new(&w, touches), Dims { n: 3, k, m });
+                let (mut z3, mut a3) = (numbers::<f32>(3 * m, touches), numbers::<f32>(3 * m, touches));
+                sparse::forward_entries(&lists, d, &w, &bias, Nonlinearity::Relu, &mut z3, &mut a3);
+                all.extend(bits(&[&z, &a, &z3, &a3]));
             }
         }
         all

@@ -10,11 +10,12 @@ use crate::dataset::SPARSE_BELOW;
 use crate::network::Network;
 use crate::spec::NetworkSpec;
 use crate::{Error, Result};
+use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::bf16::{Buffers, Stack};
-use chainrule_kernels::dense::{self, Dims, Input, ROWWISE_BATCH};
+use chainrule_kernels::dense::{self, Dims, ROWWISE_BATCH};
 use chainrule_kernels::memory::Aligned;
 use chainrule_kernels::pool;
-use chainrule_kernels::sparse::{Nonzeros, SparseRows};
+use chainrule_kernels::sparse::{Entries, forward_entries};
 use std::ops::Range;
 
 /// Samples that go through a layer together: their activations stay in the first cache levels.
@@ -36,7 +37,7 @@ pub struct Predictor {
     stacks: Vec<Layers>,
     /// What a layer reads behind relu, where many numbers are 0, of a single sample; none where leaving out zeros could hide a
     /// weight that is not finite.
-    nonzeros: Option<Nonzeros>,
+    nonzeros: Option<Entries>,
     parts: Vec<Part>,
     /// `(capacity, outputs)`
     answers: Vec<f32>,
@@ -55,7 +56,7 @@ struct Part {
     /// Samples that go through a layer together.
     together: usize,
     /// Nonzero inputs of so many samples, if those are read from lists.
-    lists: Option<SparseRows>,
+    lists: Option<Entries>,
     /// Those of each stack of layers in bf16.
     packed: Vec<Buffers>,
     /// z of the layer at work, a of it and of the one before: each `(together, units)` of the widest layer.
@@ -66,19 +67,8 @@ struct Part {
 /// How a call's single sample is answered: threads share its units, unless it is a list, which leaves too little to do.
 struct One<'a> {
     threads: usize,
-    nonzeros: Option<&'a mut Nonzeros>,
+    nonzeros: Option<&'a mut Entries>,
 }
-
-/// The places of as many samples as ever go together in a list: all of them, in their order.
-const ALL: [usize; MOST_TOGETHER] = {
-    let mut all = [0; MOST_TOGETHER];
-    let mut sample = 0;
-    while sample < MOST_TOGETHER {
-        all[sample] = sample;
-        sample += 1;
-    }
-    all
-};
 
 impl Predictor {
     /// For up to `capacity` samples at once. `density` is the expected share of inputs that are not zero (1 if unknown): few
@@ -94,8 +84,8 @@ impl Predictor {
         let layers = &net.spec().layers;
         let below = layers[..layers.len() - 1].iter().filter(|layer| layer.activation == Activation::Relu);
         let finite = params.iter().all(|w| w.is_finite());
-        let most = below.map(|layer| layer.units).max().filter(|&units| finite && units <= 1 << 16);
-        let nonzeros = most.map(Nonzeros::with_capacity);
+        let most = below.map(|layer| layer.units).max().filter(|_| finite);
+        let nonzeros = most.map(|units| Entries::with_capacity(1, units));
         let answers = vec![0.0; capacity * net.spec().outputs()];
         let (net, params, parts) = (net.clone(), Aligned::from(params), vec![part]);
         Ok(Self { net, params, capacity, stacks: Vec::new(), nonzeros, parts, answers })
@@ -191,7 +181,9 @@ impl Part {
         let together = stacks.iter().map(|layers| layers.stack.together()).min().unwrap_or(TOGETHER);
         let together = together.min(capacity).min(MOST_TOGETHER);
         let spec = net.spec();
-        let lists = if sparse { SparseRows::with_capacity(together, spec.inputs()) } else { None };
+        let inputs = spec.inputs();
+        let lists =
+            (sparse && inputs <= 1 << 16).then(|| Entries::with_capacity(together, together * inputs));
         let packed = stacks.iter().map(|layers| layers.stack.buffers()).collect();
         let widest = spec.layers.iter().map(|layer| layer.units).max().unwrap_or(0);
         let zeros = || Aligned::zeros(together * widest);
@@ -211,26 +203,20 @@ impl Part {
     ) {
         let spec = net.spec();
         let n = x.len() / spec.inputs();
-        let input = match &mut self.lists {
-            Some(lists) => {
-                lists.refill(x);
-                Input::Sparse(lists, &ALL[..n])
-            }
-            None => Input::Dense(x),
-        };
         let [mut here, mut below] = self.a.each_mut().map(|a| &mut **a);
         let mut stacks = stacks.iter().zip(&mut self.packed).peekable();
         let mut l = 0;
         while l < spec.layers.len() {
-            let input = if l == 0 { input } else { Input::Dense(&below[..n * spec.inputs_of(l)]) };
+            let x = if l == 0 { x } else { &below[..n * spec.inputs_of(l)] };
             let stacked = stacks.next_if(|(layers, _)| layers.range.start == l);
             let end = stacked.as_ref().map_or(l + 1, |(layers, _)| layers.range.end);
             let a = if end == spec.layers.len() { &mut *answers } else { &mut *here };
-            match (stacked, input) {
-                (Some((layers, buffers)), Input::Dense(x)) => {
-                    stack(spec, layers, n, x, buffers, &mut self.z, a);
+            match stacked {
+                Some((layers, buffers)) => stack(spec, layers, n, x, buffers, &mut self.z, a),
+                None => {
+                    let lists = self.lists.as_mut().filter(|_| l == 0);
+                    layer(net, spec, params, l, n, x, lists, &mut self.z, a, one.as_mut());
                 }
-                (_, input) => layer(net, spec, params, l, n, input, &mut self.z, a, one.as_mut()),
             }
             std::mem::swap(&mut here, &mut below);
             l = end;
@@ -265,7 +251,8 @@ fn layer(
     params: &[f32],
     l: usize,
     n: usize,
-    x: Input<f32>,
+    x: &[f32],
+    lists: Option<&mut Entries>,
     z: &mut [f32],
     a: &mut [f32],
     one: Option<&mut One>,
@@ -274,13 +261,17 @@ fn layer(
     let d = Dims { n, k: spec.inputs_of(l), m: layer.units };
     let (weight, bias) = (&params[net.layout().weight(l)], &params[net.layout().bias(l)]);
     let fused = layer.activation.fused();
-    match (x, one) {
-        (Input::Dense(x), Some(One { threads, nonzeros })) => {
+    match (lists, one) {
+        (Some(lists), _) => {
+            lists.refill(x, d.k);
+            forward_entries(lists, d, weight, bias, fused.unwrap_or(Nonlinearity::Identity), z, a);
+        }
+        (None, Some(One { threads, nonzeros })) => {
             let behind_relu = l > 0 && spec.layers[l - 1].activation == Activation::Relu;
             let nonzeros = nonzeros.as_deref_mut().filter(|_| behind_relu);
             dense::forward_one(d, x, weight, bias, fused, z, a, *threads, nonzeros);
         }
-        (x, _) => dense::forward(d, x, weight, bias, fused, z, a, 1),
+        (None, None) => dense::forward(d, x, weight, bias, fused, z, a, 1),
     }
     if fused.is_none() {
         let size = n * d.m;

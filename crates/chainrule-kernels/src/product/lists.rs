@@ -19,8 +19,8 @@ use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end};
 use crate::dense::PANEL;
 use crate::memory::prefetch_lines;
 use crate::panel::{Panel, with_vectors};
-use crate::simd::{self, Level, all_finite, kernel, mul_add};
-use crate::sparse::Nonzeros;
+use crate::simd::{self, Level, all_finite, kernel};
+use crate::sparse::{Entries, add_entry};
 use pulp::Simd;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -64,38 +64,10 @@ const LOOK: usize = 8;
 /// Numbers of scratch memory for [`block`].
 pub(super) const SCRATCH: usize = MOST_DESCENDED * (WIDE + 1) * PANEL + (TILE_ROWS + 1) * WIDE * PANEL;
 
-/// Bytes of a panel's row.
-const ROW: u64 = (PANEL * size_of::<f32>()) as u64;
-
-/// The nonzero numbers of some rows of a, a piece of the summed indices after the other, and in it list after list.
-struct Lists {
-    /// Half the bits of each are the number, the others how many bytes b's row lies behind the first one: one read instead of two.
-    entries: Vec<u64>,
-    /// Where each list ends.
-    ends: Vec<u32>,
-    row: Nonzeros,
-}
-
-impl Lists {
-    /// The next list, of the nonzero ones of these numbers.
-    #[inline(always)] // to be compiled for the caller's instruction set
-    fn add(&mut self, numbers: &[f32]) {
-        let at = self.ends.last().map_or(0, |&end| end as usize);
-        let (places, values) = self.row.of(numbers);
-        for ((to, &place), &value) in self.entries[at..at + places.len()].iter_mut().zip(places).zip(values) {
-            *to = (u64::from(place) * ROW) << 32 | u64::from(value.to_bits());
-        }
-        self.ends.push((at + places.len()) as u32);
-    }
-}
-
 thread_local! {
     /// Kept between products, so that a step does not allocate.
-    static LISTS_OF_THREAD: RefCell<Lists> = RefCell::new(Lists {
-        entries: vec![0; LISTED],
-        ends: Vec::with_capacity(LISTS),
-        row: Nonzeros::with_capacity(MOST_DESCENDED.max(DEPTH)),
-    });
+    static LISTS_OF_THREAD: RefCell<Entries> =
+        RefCell::new(Entries::with_capacity(LISTS, LISTED));
 }
 
 /// Whether lists are faster for a product of these sizes: enough of a is 0, and there is something to gain. Asked once for all
@@ -146,7 +118,7 @@ pub(super) fn block(job: Job, a: Matrix, b: Matrix, scratch: &mut [f32]) {
 }
 
 kernel! {
-    fn from_lists<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Matrix<'a>, lists: &'a mut Lists, scratch: &'a mut [f32]) {
+    fn from_lists<'a>(simd, job: Job<'a>, a: Matrix<'a>, b: Matrix<'a>, lists: &'a mut Entries, scratch: &'a mut [f32]) {
         with_vectors!(S, V, { blocks::<S, V>(simd, &job, a, b, lists, scratch) });
     }
 }
@@ -157,7 +129,7 @@ fn blocks<S: Simd, const V: usize>(
     job: &Job,
     a: Matrix,
     b: Matrix,
-    lists: &mut Lists,
+    lists: &mut Entries,
     scratch: &mut [f32],
 ) {
     // What changes c itself is complete within one piece.
@@ -226,10 +198,10 @@ fn fill<S: Simd>(
     rows: Range<usize>,
     inner: usize,
     depth: usize,
-    lists: &mut Lists,
+    lists: &mut Entries,
     strip: &mut [f32],
 ) {
-    lists.ends.clear();
+    lists.clear();
     let pieces = (0..inner).step_by(depth).map(|from| from..(from + depth).min(inner));
     match a {
         Matrix::Rows(data, width) => {
@@ -294,16 +266,14 @@ fn turn<S: Simd>(
 #[inline(always)]
 unsafe fn add_lists<S: Simd, const V: usize, const P: usize>(
     simd: S,
-    lists: &Lists,
+    lists: &Entries,
     first: usize,
     rows: usize,
     (b, panel): (*const f32, usize),
     sums: Sums,
 ) {
-    let mut begin = if first == 0 { 0 } else { lists.ends[first - 1] as usize };
-    for (i, &end) in lists.ends[first..first + rows].iter().enumerate() {
-        let list = &lists.entries[begin..end as usize];
-        begin = end as usize;
+    let panels: [_; P] = std::array::from_fn(|p| b.wrapping_add(p * panel));
+    for i in 0..rows {
         let mut acc: [Panel<S, V>; P] = [[simd.splat_f32s(0.0); V]; P];
         // SAFETY (all): the caller's promise.
         unsafe {
@@ -312,15 +282,8 @@ unsafe fn add_lists<S: Simd, const V: usize, const P: usize>(
                     *acc = sums.read::<S>(i, p * V + v);
                 }
             }
-            for &entry in list {
-                let (x, row) =
-                    (simd.splat_f32s(f32::from_bits(entry as u32)), b.byte_add((entry >> 32) as usize));
-                for (p, acc) in acc.iter_mut().enumerate() {
-                    for (v, acc) in acc.iter_mut().enumerate() {
-                        let b = row.add(p * panel + v * S::F32_LANES).cast::<S::f32s>().read_unaligned();
-                        *acc = mul_add(simd, x, b, *acc);
-                    }
-                }
+            for &entry in lists.list(first + i) {
+                add_entry(simd, entry, panels, &mut acc);
             }
             for (p, acc) in acc.iter().enumerate() {
                 for (v, acc) in acc.iter().enumerate() {

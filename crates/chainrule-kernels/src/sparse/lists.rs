@@ -1,7 +1,6 @@
 //! The lists themselves.
 
 use super::build::{Growing, list_bytes, list_row};
-use super::compact;
 use crate::memory::{LINE, prefetch_lines};
 use std::ops::Range;
 
@@ -65,47 +64,6 @@ impl SparseRows {
 
     fn new(inputs: usize, starts: Vec<u32>, columns: Vec<u16>, values: Values) -> Self {
         Self { inputs, average: columns.len() / (starts.len() - 1).max(1), starts, columns, values }
-    }
-
-    /// No samples yet, with room for `capacity` of them: see [`SparseRows::refill`]. None if there are more than 65,536
-    /// inputs.
-    pub fn with_capacity(capacity: usize, inputs: usize) -> Option<Self> {
-        if inputs == 0 || inputs > 1 << 16 || u32::try_from(capacity * inputs).is_err() {
-            return None;
-        }
-        let mut starts = Vec::with_capacity(capacity + 1);
-        starts.push(0);
-        let room = capacity * inputs + compact::SLACK;
-        Some(Self {
-            inputs,
-            average: 0,
-            starts,
-            columns: vec![0; room],
-            values: Values::Reals(vec![0.0; room]),
-        })
-    }
-
-    /// Replaces all samples by those of `x (n, inputs)`. Allocates nothing if there is room for them, as
-    /// [`SparseRows::with_capacity`] makes it; other lists become lists of numbers.
-    pub fn refill(&mut self, x: &[f32]) {
-        let mut values = match std::mem::replace(&mut self.values, Values::Reals(Vec::new())) {
-            Values::Reals(values) => values,
-            Values::Bytes(..) | Values::Same(_) => Vec::new(),
-        };
-        let room = x.len() + compact::SLACK;
-        if values.len() < room || self.columns.len() < room {
-            values.resize(room, 0.0);
-            self.columns.resize(room, 0);
-        }
-        self.starts.clear();
-        self.starts.push(0);
-        let mut end = 0;
-        for row in x.chunks_exact(self.inputs) {
-            end += compact::nonzeros(row, &mut self.columns[end..], &mut values[end..]);
-            self.starts.push(end as u32);
-        }
-        self.average = end / self.len().max(1);
-        self.values = Values::Reals(values);
     }
 
     /// Number of samples.

@@ -6,7 +6,7 @@ use crate::common::{
 use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Into, LARGEST_DESCENT};
-use chainrule_kernels::sparse::Nonzeros;
+use chainrule_kernels::sparse::Entries;
 use chainrule_kernels::{Real, naive};
 use proptest::prelude::*;
 
@@ -116,7 +116,7 @@ fn one_sample_on_several_threads_has_the_same_bits() {
     for (k, m) in [(784, 128), (300, 250), (1500, 400), (65_536, 1), (70_000, 1), (5, 3)] {
         let d = Dims { n: 1, k, m };
         let w = naive::to_panels(k, m, &numbers::<f32>(k * m, 2));
-        let mut nonzeros = (k <= 1 << 16).then(|| Nonzeros::with_capacity(k));
+        let mut nonzeros = (k <= 1 << 16).then(|| Entries::with_capacity(1, k));
         for (bias_len, f) in [(m, Some(Nonlinearity::Tanh)), (1, None), (0, Some(Nonlinearity::Relu))] {
             let bias = numbers::<f32>(bias_len, 3);
             // Shares of nonzero inputs: around the one from which zeros are not left out, and at both ends.

@@ -7,7 +7,7 @@ use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Into};
 use chainrule_kernels::naive;
-use chainrule_kernels::sparse::{self, SparseRows};
+use chainrule_kernels::sparse::{self, Entries, SparseRows};
 use proptest::prelude::*;
 
 /// What nonzero inputs are.
@@ -56,6 +56,10 @@ fn agree(d: Dims, bias_len: usize, f: Nonlinearity, kind: Kind, seed: u64) {
         let mut dw_dense = vec![0.0; w.len()];
         dense::weight_gradient(d, &x, &delta, Into::Gradient, &mut dw_dense, 1);
         let mut of_one_thread = None;
+        let mut lists = Entries::with_capacity(n, n * k);
+        lists.refill(&x, k);
+        let (mut z_entries, mut a_entries) = (unwritten::<f32>(n * m), unwritten::<f32>(n * m));
+        sparse::forward_entries(&lists, d, &w, &bias, f, &mut z_entries, &mut a_entries);
         for threads in [1, 2, 3] {
             let (mut z, mut a) = (unwritten::<f32>(n * m), unwritten::<f32>(n * m));
             let (mut dw, mut descended) = (unwritten::<f32>(w.len()), w.clone());
@@ -64,6 +68,10 @@ fn agree(d: Dims, bias_len: usize, f: Nonlinearity, kind: Kind, seed: u64) {
             sparse::weight_gradient(&rows, &samples, d, &delta, &mut dw, threads);
             assert_close("z", &z, &z_naive, k);
             assert_close("a", &a, &a_naive, k);
+            assert!(
+                bits(&[&z, &a]) == bits(&[&z_entries, &a_entries]),
+                "other bits of entries for {d:?} at {level:?}"
+            );
             assert_close("dw", &dw, &dw_naive, n);
             assert_close("descended w", &descended, &stepped_naive, n);
             for (what, w) in [("dw", &dw), ("descended w", &descended)] {
