@@ -43,12 +43,16 @@ pub struct Dims {
 impl Dims {
     /// Numbers of w, padding included.
     pub fn weights(self) -> usize {
-        self.k * self.m.next_multiple_of(PANEL)
+        // Saturating, here and below: sizes that overflow need more than anybody has.
+        self.k.saturating_mul(self.m.next_multiple_of(PANEL))
     }
 
-    fn check(self, what: &str, x: usize, w: usize, z: usize) {
+    /// # Panics
+    /// If these are fewer numbers of x, w and z than a layer has.
+    pub(crate) fn check(self, what: &str, x: usize, w: usize, z: usize) {
         let Self { n, k, m } = self;
-        assert!(x >= n * k && w >= self.weights() && z >= n * m, "{what}: short buffer for {self:?}");
+        let fit = x >= n.saturating_mul(k) && w >= self.weights() && z >= n.saturating_mul(m);
+        assert!(fit, "{what}: short buffer for {self:?}");
     }
 }
 
@@ -148,7 +152,7 @@ pub fn forward<'x, T: Real>(
 /// sign of a sum of 0, if the weights are finite.
 ///
 /// # Panics
-/// As [`forward`], or if `d` is not of one sample, or `nonzeros` has too little room.
+/// As [`forward`], or if `d` is not of one sample, or `nonzeros` has too little room, or k exceeds [`Entries::LONGEST`] with it.
 #[allow(clippy::too_many_arguments)] // as there
 pub fn forward_one(
     d: Dims,

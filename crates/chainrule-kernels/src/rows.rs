@@ -15,7 +15,7 @@ use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel};
 use crate::pool::{self, Shared};
 use crate::simd::{kernel, mul_add};
-use crate::sparse::{Entries, number_of};
+use crate::sparse::{Entries, place_and_number};
 use pulp::Simd;
 
 /// Weights from which a second thread pays off for a single sample (measured): they come from its core's own cache.
@@ -81,7 +81,7 @@ kernel! {
     /// [`forward`] of one sample, whose k inputs are 0 but for those of a list.
     fn forward_listed<'a>(simd, k: usize, list: &'a [u64], w: &'a [f32], bias: &'a [f32], f: Nonlinearity, z: &'a mut [f32], a: &'a mut [f32]) {
         panel::with_vectors!(S, V, {
-            let x = list.iter().map(|&entry| number_of(entry));
+            let x = list.iter().map(|&entry| place_and_number(entry));
             forward_row::<S, V>(simd, k, x, (w, bias), f, z, a);
         });
     }

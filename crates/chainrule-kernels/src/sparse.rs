@@ -1,4 +1,5 @@
-//! The first layer over samples that are mostly zeros: lists of nonzero inputs instead of rows of numbers.
+//! The first layer over samples that are mostly zeros: lists of nonzero inputs instead of rows of numbers. (Other layers, behind a ReLU,
+//! make lists for themselves: `product/lists.rs`, `rows.rs`.)
 //!
 //! A digit of MNIST has 150 nonzero pixels of 784. Each of them concerns one row of W: in each panel of 16 units
 //! ([`crate::dense`]) one cache line.
@@ -40,7 +41,7 @@ pub use descend::descend;
 pub(crate) use descend::{add_to_rows, scaled};
 use entries::sum_list;
 pub use entries::{Entries, forward_entries};
-pub(crate) use entries::{add_entry, number_of};
+pub(crate) use entries::{add_entry, place_and_number};
 pub use gradient::weight_gradient;
 pub(crate) use lists::FAR_AHEAD;
 pub use lists::{ByteLists, SparseRows};
@@ -49,7 +50,7 @@ pub use lists::{ByteLists, SparseRows};
 fn check(rows: &SparseRows, samples: &[usize], d: Dims, w: usize, others: &[usize]) {
     assert!(d.n == samples.len() && d.k == rows.inputs(), "sparse: sizes of another data set");
     assert!(w >= d.weights(), "sparse: short weights");
-    assert!(others.iter().all(|&len| len >= d.n * d.m), "sparse: short buffer");
+    assert!(others.iter().all(|&len| len >= d.n.saturating_mul(d.m)), "sparse: short buffer");
     assert!(samples.iter().all(|&s| s < rows.len()), "sparse: no such sample");
 }
 
@@ -132,8 +133,8 @@ kernel! {
                         // The first panels bring the lists near.
                         rows.look_ahead(samples, s);
                     }
-                    // SAFETY: panels have k rows, as many as there are inputs, two of them if two are asked for; z and a have row s,
-                    // of which this part owns these units.
+                    // SAFETY: `check` or `forward_entries` has found k rows in every panel, one for each input of a list, and row s in z and
+                    // a, of which this part owns these units; there are two panels if two are asked for.
                     unsafe {
                         let w = w.as_ptr().add(left * d.k);
                         if two {

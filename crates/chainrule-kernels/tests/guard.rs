@@ -253,7 +253,7 @@ fn lists_of_rows_stay_within_their_operands() {
                 dense::forward_one(d, &x[2 * k..], &w, &bias, f, &mut z, &mut a, 2, Some(&mut nonzeros));
                 let mut lists = Entries::with_capacity(3, 3 * k);
                 lists.refill(&x, k);
-                let (w, d) = (Guarded::new(&w, touches), Dims { n: 3, k, m });
+                let d = Dims { n: 3, k, m };
                 let (mut z3, mut a3) = (numbers::<f32>(3 * m, touches), numbers::<f32>(3 * m, touches));
                 sparse::forward_entries(&lists, d, &w, &bias, Nonlinearity::Relu, &mut z3, &mut a3);
                 all.extend(bits(&[&z, &a, &z3, &a3]));

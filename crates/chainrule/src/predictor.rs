@@ -84,7 +84,7 @@ impl Predictor {
         let layers = &net.spec().layers;
         let below = layers[..layers.len() - 1].iter().filter(|layer| layer.activation == Activation::Relu);
         let finite = params.iter().all(|w| w.is_finite());
-        let most = below.map(|layer| layer.units).max().filter(|_| finite);
+        let most = below.map(|layer| layer.units).max().filter(|&units| finite && units <= Entries::LONGEST);
         let nonzeros = most.map(|units| Entries::with_capacity(1, units));
         let answers = vec![0.0; capacity * net.spec().outputs()];
         let (net, params, parts) = (net.clone(), Aligned::from(params), vec![part]);

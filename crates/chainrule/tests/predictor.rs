@@ -6,6 +6,7 @@ use chainrule::network::{Network, Workspace};
 use chainrule::predictor::Predictor;
 use chainrule::{Dataset, Features, Targets};
 use chainrule_kernels::dense::{How, Input};
+use chainrule_kernels::sparse::SparseRows;
 use common::{bits, settings};
 
 /// `samples` of 50 inputs, of which every `step`th is not zero.
@@ -67,6 +68,29 @@ fn same_bits_as_the_forward_pass_over_the_same_kernels() {
                 assert!(predictor.predict(&[]).is_empty());
             }
         }
+    }
+}
+
+/// Lists of any length, those of full rows included, whatever density was expected.
+#[test]
+fn same_bits_with_any_number_of_nonzero_inputs() {
+    let nonzero = [0, 1, 7, 8, 9, 11, 50, 50, 3, 0];
+    let number = |at: usize| if at % 50 < nonzero[at / 50] { (at % 13) as f64 / 4.0 - 1.6 } else { 0.0 };
+    let features = Features::Reals((0..500).map(number).collect());
+    let labels = (0..10).map(|s| s % 3).collect();
+    let names = ["a", "b", "c"].map(String::from).to_vec();
+    let data = Dataset::new("made", vec![50], features, Targets::Classes { labels, names }).unwrap();
+    let lists = SparseRows::from_reals(&(0..500).map(number).collect::<Vec<_>>(), 50).unwrap();
+    let samples: Vec<usize> = (0..10).collect();
+    let net = network(&data, "hidden = [40, 17]\nactivation = \"relu\"");
+    let params = net.init::<f32>(4).unwrap();
+    let mut ws = Workspace::new(&net, 10, 1);
+    net.forward(&params, Input::Sparse(&lists, &samples), &mut ws);
+    let mut predictor = Predictor::new(&net, &params, 10, 0.1).unwrap();
+    let x = rows(&data);
+    assert_eq!(bits(predictor.predict(&x)), bits(ws.output()));
+    for (s, row) in x.chunks(50).enumerate() {
+        assert_eq!(bits(predictor.predict(row)), bits(&ws.output()[s * 3..][..3]), "sample {s}");
     }
 }
 

@@ -8,14 +8,18 @@ use crate::simd::Level;
 /// Entries beyond the last one that may be overwritten: a vector is always stored whole.
 pub(super) const SLACK: usize = 8;
 
+/// Numbers of the longest row: 32 bits hold their places.
+pub(super) const LONGEST: usize = 1 << 26;
+const _: () = assert!(LONGEST as u64 * ROW <= 1 << 32);
+
 /// Writes the entries of the nonzero numbers of `row` to `to`, in their order; what lies behind them is overwritten, too. Their count.
 ///
 /// # Panics
-/// If there is less room than for the row and [`SLACK`], or a row of more than 2^26 numbers, whose places 32 bits do not hold.
+/// If there is less room than for the row and [`SLACK`], or the row exceeds [`LONGEST`].
 #[inline(always)] // to be compiled for the caller's instruction set
 pub(super) fn nonzeros(row: &[f32], to: &mut [u64]) -> usize {
     assert!(to.len() >= row.len() + SLACK, "nonzeros: {} numbers, room for {}", row.len(), to.len());
-    assert!(row.len() as u64 * ROW <= 1 << 32, "nonzeros: {} numbers in a row", row.len());
+    assert!(row.len() <= LONGEST, "nonzeros: {} numbers in a row", row.len());
     #[cfg(target_arch = "x86_64")]
     if Level::current() == Level::Avx512 {
         // SAFETY: this CPU has the instructions, which are part of the level, and there is room (above).
@@ -35,7 +39,7 @@ pub(super) fn nonzeros(row: &[f32], to: &mut [u64]) -> usize {
 /// 8 numbers at once: the kept entries are moved to the front of their vector, which is stored whole.
 ///
 /// # Safety
-/// The CPU has AVX-512F and VL; `to` has room for the row and [`SLACK`].
+/// The CPU has AVX-512F and VL, and POPCNT; `to` has room for the row and [`SLACK`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,popcnt")]
 #[inline]
@@ -76,7 +80,7 @@ mod tests {
 
     #[test]
     fn keeps_what_is_not_zero_at_every_level() {
-        for len in [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 64, 784, 1000, 1 << 16] {
+        for len in [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48, 64, 784, 1000, 70_000] {
             for step in [1, 2, 3, 16, 17, 5000] {
                 let number = |i: usize| match i % 29 {
                     3 => f32::NAN,
@@ -93,9 +97,10 @@ mod tests {
                 let best = Level::current();
                 for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
                     Level::set(level);
-                    let mut to = vec![9; len + SLACK];
-                    let count = nonzeros(&row, &mut to);
+                    let mut to = vec![9; len + SLACK + 8];
+                    let count = nonzeros(&row, &mut to[..len + SLACK]);
                     assert_eq!(to[..count], expected, "{len} numbers, every {step}th, {}", level.name());
+                    assert_eq!(to[len + SLACK..], [9; 8], "{len} numbers, every {step}th, {}", level.name());
                 }
                 Level::set(best);
             }

@@ -65,7 +65,7 @@ pub(crate) unsafe fn add_to_rows<S: Simd, const V: usize, const P: usize>(
 /// w = w - rate x^T delta, sample after sample, for `delta (n, m)`: a step of gradient descent on the rows that were used.
 ///
 /// # Panics
-/// As [`forward`].
+/// As [`super::forward`].
 pub fn descend(
     rows: &SparseRows,
     samples: &[usize],

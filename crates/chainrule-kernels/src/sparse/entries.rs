@@ -5,7 +5,7 @@
 //!  row:  0  0.5  0  0  2.0        entries:  [ 1 * 64 | 0.5 ]  [ 4 * 64 | 2.0 ]        bytes to the row of a panel | bits of the number
 //! ```
 
-use super::compact::{SLACK, nonzeros};
+use super::compact::{self, SLACK, nonzeros};
 use super::{CHAINED, CHAINS, Samples, add_chains, chains_fit, forward_panels};
 use crate::activation::Nonlinearity;
 use crate::dense::{Dims, PANEL};
@@ -29,15 +29,22 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// Numbers of the longest row.
+    pub const LONGEST: usize = compact::LONGEST;
+
     /// Room for so many lists, of rows with so many `numbers` in all. Memory is touched as far as lists reach.
+    ///
+    /// # Panics
+    /// If there are 2^32 numbers or more.
     pub fn with_capacity(lists: usize, numbers: usize) -> Self {
+        assert!(u32::try_from(numbers).is_ok(), "entries: room for {numbers} numbers");
         let mut starts = Vec::with_capacity(lists + 1);
         starts.push(0);
         Self { entries: vec![0; numbers + SLACK], starts, longest: 0 }
     }
 
     /// Forgets all lists.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.starts.truncate(1);
         self.longest = 0;
     }
@@ -46,8 +53,9 @@ impl Entries {
     /// as there was to be room for.
     ///
     /// # Panics
-    /// If there is no room for their numbers, or there are more than 2^26 in a row.
+    /// If there is no room for their numbers, the last row is not whole, or rows have none or more than [`Entries::LONGEST`].
     pub fn refill(&mut self, x: &[f32], inputs: usize) {
+        assert!(inputs > 0 && x.len().is_multiple_of(inputs), "entries: {} numbers by {inputs}", x.len());
         self.clear();
         simd::vectorized(
             #[inline(always)]
@@ -72,7 +80,7 @@ impl Entries {
     /// Appends the list of a row.
     ///
     /// # Panics
-    /// If there is no room for it, or it has more than 2^26 numbers.
+    /// If there is no room for it, or it has more numbers than [`Entries::LONGEST`].
     #[inline(always)] // to be compiled for the caller's instruction set
     pub(crate) fn add(&mut self, row: &[f32]) {
         let at = self.starts[self.len()] as usize;
@@ -97,12 +105,12 @@ impl Entries {
 
 /// The place of an entry in its row, and its number.
 #[inline(always)]
-pub(crate) fn number_of(entry: u64) -> (usize, f32) {
+pub(crate) fn place_and_number(entry: u64) -> (usize, f32) {
     ((entry >> 32) as usize / ROW as usize, f32::from_bits(entry as u32))
 }
 
 /// z = x w + b and a = f(z) for all `lists`, on this thread; `z` and `a (n, m)`, a bias of `m`, 1 or 0 numbers. The bits of
-/// [`super::forward`].
+/// [`super::forward`], but for the sign of a sum of 0.
 ///
 /// # Panics
 /// If a slice is shorter than its shape, or `d` has another number of samples, or fewer inputs than a row had.
@@ -116,10 +124,7 @@ pub fn forward_entries(
     a: &mut [f32],
 ) {
     assert!(d.n == lists.len() && lists.longest <= d.k, "forward_entries: lists of other samples than {d:?}");
-    assert!(
-        w.len() >= d.weights() && z.len().min(a.len()) >= d.n * d.m,
-        "forward_entries: short buffer for {d:?}"
-    );
+    d.check("forward_entries", usize::MAX, w.len(), z.len().min(a.len()));
     assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward_entries: bias of another length");
     forward_panels(Samples::Entries(lists), d, w, bias, f, Shared::new(z), Shared::new(a), 0..d.m);
 }
@@ -127,7 +132,7 @@ pub fn forward_entries(
 /// start + x w for the numbers of a list and P panels; in four chains if there are many.
 ///
 /// # Safety
-/// The panels have a row for every place in the list.
+/// The panels are readable for a row of 16 numbers at every place in the list.
 #[inline(always)]
 pub(super) unsafe fn sum_list<S: Simd, const V: usize, const P: usize>(
     simd: S,
@@ -168,7 +173,7 @@ pub(super) unsafe fn sum_list<S: Simd, const V: usize, const P: usize>(
 /// sums += x w for one entry and P panels. (A pointer to each of them: the compiler ran out of registers for one and a distance.)
 ///
 /// # Safety
-/// The panels have a row at its place.
+/// The panels are readable for a row of 16 numbers at its place.
 #[inline(always)]
 pub(crate) unsafe fn add_entry<S: Simd, const V: usize, const P: usize>(
     simd: S,
@@ -199,8 +204,52 @@ mod tests {
             assert_eq!((lists.len(), lists.is_empty()), (n, n == 0));
             for (s, row) in x.chunks(40).take(n).enumerate() {
                 let of_row = row.iter().copied().enumerate().filter(|&(_, x)| x != 0.0);
-                assert!(lists.list(s).iter().map(|&entry| number_of(entry)).eq(of_row), "list {s} of {n}");
+                assert!(
+                    lists.list(s).iter().map(|&entry| place_and_number(entry)).eq(of_row),
+                    "list {s} of {n}"
+                );
             }
         }
+    }
+
+    /// Pointers go by these sizes.
+    #[test]
+    fn sizes_that_do_not_fit_are_refused() {
+        let refused = |f: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
+        let numbers = [1.0; 120];
+        let refill = |room, count, inputs| {
+            let mut lists = Entries::with_capacity(3, room);
+            lists.refill(&numbers[..count], inputs);
+            lists
+        };
+        assert!(!refused(&|| drop(refill(120, 120, 40))));
+        for (room, count, inputs) in [(119, 120, 40), (120, 119, 40), (120, 0, 0)] {
+            assert!(refused(&|| drop(refill(room, count, inputs))), "{count} by {inputs}, room for {room}");
+        }
+        let lists = refill(120, 120, 40);
+        let forward = |lists: &Entries, d: Dims, w, bias, z, a| {
+            let ([mut z, mut a], [w, bias]) =
+                ([z, a].map(|len| vec![0.0; len]), [w, bias].map(|len| vec![0.0; len]));
+            forward_entries(lists, d, &w, &bias, Nonlinearity::Identity, &mut z, &mut a);
+        };
+        let d = Dims { n: 3, k: 40, m: 5 };
+        assert!(!refused(&|| forward(&lists, d, 640, 5, 15, 15)));
+        for (n, k, m, w, bias, z, a) in [
+            (2, 40, 5, 640, 5, 15, 15),
+            (3, 39, 5, 640, 5, 15, 15),
+            (3, 40, 5, 639, 5, 15, 15),
+            (3, 40, 5, 640, 4, 15, 15),
+            (3, 40, 5, 640, 5, 14, 15),
+            (3, 40, 5, 640, 5, 15, 14),
+            (3, usize::MAX / 8, 16, 640, 5, 48, 48),
+            (3, 40, usize::MAX / 8, 640, 0, 15, 15),
+        ] {
+            let d = Dims { n, k, m };
+            assert!(refused(&|| forward(&lists, d, w, bias, z, a)), "{d:?}, {w}, {bias}, {z}, {a}");
+        }
+        // Of shorter rows than before.
+        let mut lists = lists;
+        lists.refill(&numbers[..24], 8);
+        forward(&lists, Dims { n: 3, k: 8, m: 5 }, 128, 5, 15, 15);
     }
 }

@@ -116,7 +116,7 @@ fn one_sample_on_several_threads_has_the_same_bits() {
     for (k, m) in [(784, 128), (300, 250), (1500, 400), (65_536, 1), (70_000, 1), (5, 3)] {
         let d = Dims { n: 1, k, m };
         let w = naive::to_panels(k, m, &numbers::<f32>(k * m, 2));
-        let mut nonzeros = (k <= 1 << 16).then(|| Entries::with_capacity(1, k));
+        let mut nonzeros = Entries::with_capacity(1, k);
         for (bias_len, f) in [(m, Some(Nonlinearity::Tanh)), (1, None), (0, Some(Nonlinearity::Relu))] {
             let bias = numbers::<f32>(bias_len, 3);
             // Shares of nonzero inputs: around the one from which zeros are not left out, and at both ends.
@@ -131,7 +131,7 @@ fn one_sample_on_several_threads_has_the_same_bits() {
                         .into_iter()
                         .zip([false, false, false, false, true, true, true, true].repeat(2))
                     {
-                        let nonzeros = nonzeros.as_mut().filter(|_| leave_out);
+                        let nonzeros = leave_out.then_some(&mut nonzeros);
                         let (mut z_one, mut a_one) = (unwritten::<f32>(m), unwritten::<f32>(m));
                         dense::forward_one(d, &x, &w, &bias, f, &mut z_one, &mut a_one, threads, nonzeros);
                         let same = bits(&[&z, &a]) == bits(&[&z_one, &a_one]);
