@@ -31,6 +31,7 @@ use crate::pool::{self, Shared};
 use crate::simd::kernel;
 use pack::pack_a;
 use pulp::Simd;
+use std::ops::Range;
 use tile::{Steps, tiles};
 
 pub use lists::LISTS_FROM;
@@ -251,8 +252,8 @@ enum End<'a> {
 
 /// One thread's block of c.
 pub(crate) struct Job<'a> {
-    pub(crate) rows: std::ops::Range<usize>,
-    pub(crate) columns: std::ops::Range<usize>,
+    pub(crate) rows: Range<usize>,
+    pub(crate) columns: Range<usize>,
     pub(crate) inner: usize,
     c: Shared<f32>,
     lies: Lies,
@@ -301,11 +302,7 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     (&*packed, k)
                 }
             };
-            let (next_from, next_left) = if to == job.inner { (0, right) } else { (to, left) };
-            let next = (
-                next_from..(next_from + INNER).min(job.inner),
-                next_left..(next_left + block).min(job.columns.end),
-            );
+            let next = next_block(job, to, left..right, INNER, block);
             let (mut tile_number, tiles_of_block) =
                 (0, job.rows.len().div_ceil(ROWS) * (right - left).div_ceil(width));
             let mut i = job.rows.start;
@@ -362,6 +359,19 @@ fn blocks<S: Simd, const ROWS: usize, const VECTORS: usize>(
             }
         }
     }
+}
+
+/// The indices and columns of the block of b after the one that ends with index `to`: of the same columns, or else of the next `width`.
+#[inline(always)]
+fn next_block(
+    job: &Job,
+    to: usize,
+    columns: Range<usize>,
+    depth: usize,
+    width: usize,
+) -> (Range<usize>, Range<usize>) {
+    let (from, left) = if to == job.inner { (0, columns.end) } else { (to, columns.start) };
+    (from..(from + depth).min(job.inner), left..(left + width).min(job.columns.end))
 }
 
 /// A tile's place in c, and whether its sums begin or end with this block.

@@ -15,7 +15,7 @@
 
 use super::pack::{pack_b, prefetch_b};
 use super::transpose::transpose;
-use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end};
+use super::{End, Job, MOST_DESCENDED, Matrix, Place, Sums, begin, end, next_block};
 use crate::dense::PANEL;
 use crate::memory::prefetch_lines;
 use crate::panel::{Panel, with_vectors};
@@ -145,11 +145,7 @@ fn blocks<S: Simd, const V: usize>(
             let right = (left + WIDE * PANEL).min(job.columns.end);
             for from in (0..job.inner).step_by(depth) {
                 let to = (from + depth).min(job.inner);
-                let (next_from, next_left) = if to == job.inner { (0, right) } else { (to, left) };
-                let next = (
-                    next_from..(next_from + depth).min(job.inner),
-                    next_left..(next_left + WIDE * PANEL).min(job.columns.end),
-                );
+                let next = next_block(job, to, left..right, depth, WIDE * PANEL);
                 let (panels, height) = match b {
                     Matrix::Panels(data, height) => (&data[height * left + from * PANEL..], height),
                     _ => {
