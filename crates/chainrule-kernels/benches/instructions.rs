@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use chainrule_kernels::activation::{Nonlinearity, softmax};
 use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
-use chainrule_kernels::sparse::{Entries, forward_entries};
+use chainrule_kernels::sparse::{Entries, Samples, forward};
 
 mod made;
 
@@ -125,7 +125,16 @@ fn first_layer(name: &str, times: usize) {
         match name {
             "lists-refill" => return entries.refill(black_box(&x), d.k),
             "lists-forward-entries" => {
-                return forward_entries(black_box(&entries), d, &w, &[], Nonlinearity::Relu, &mut z, &mut a);
+                return forward(
+                    Samples::Entries(black_box(&entries)),
+                    d,
+                    &w,
+                    &[],
+                    Nonlinearity::Relu,
+                    &mut z,
+                    &mut a,
+                    1,
+                );
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Input, Into as Destination};
-use chainrule_kernels::sparse::{Entries, forward_entries};
+use chainrule_kernels::sparse::{Entries, Samples, forward};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 mod made;
@@ -62,7 +62,8 @@ fn sparse_layers(c: &mut Criterion) {
         let mut entries = Entries::with_capacity(d.n, d.n * d.k);
         group.bench_function("entries refill", |b| b.iter(|| entries.refill(black_box(&x), d.k)));
         group.bench_function("entries forward", |b| {
-            b.iter(|| forward_entries(black_box(&entries), d, &w, &[], Nonlinearity::Relu, &mut z, &mut a));
+            let (of, f) = (Samples::Entries(&entries), Nonlinearity::Relu);
+            b.iter(|| forward(black_box(of), d, &w, &[], f, &mut z, &mut a, 1));
         });
         group.bench_function("forward", |b| {
             let (x, f) = (Input::Sparse(&lists, &samples), Some(Nonlinearity::Relu));

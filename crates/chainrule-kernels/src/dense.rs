@@ -19,7 +19,7 @@
 use crate::activation::{self, Nonlinearity};
 use crate::pool::{self, Shared};
 use crate::product::{self, Finish, Lies, MOST_DESCENDED, Matrix, Split, Start};
-use crate::sparse::{self, Entries, SparseRows};
+use crate::sparse::{self, Entries, Samples, SparseRows};
 use crate::{Real, bf16, rows, simd};
 use std::ops::Range;
 
@@ -296,7 +296,7 @@ impl Products for f32 {
         let f = f.unwrap_or(Nonlinearity::Identity);
         let x = match x {
             Input::Sparse(rows, samples) => {
-                return sparse::forward(rows, samples, d, w, bias, f, z, a, how.threads);
+                return sparse::forward(Samples::Rows(rows, samples), d, w, bias, f, z, a, how.threads);
             }
             Input::Dense(x) => x,
         };

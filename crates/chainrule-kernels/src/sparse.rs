@@ -39,19 +39,38 @@ mod lists;
 pub use build::count_nonzeros;
 pub use descend::descend;
 pub(crate) use descend::{add_to_rows, scaled};
+pub use entries::Entries;
 use entries::sum_list;
-pub use entries::{Entries, forward_entries};
 pub(crate) use entries::{add_entry, place_and_number};
 pub use gradient::weight_gradient;
 pub(crate) use lists::FAR_AHEAD;
 pub use lists::{ByteLists, SparseRows};
 
-/// What makes the pointers of this file sound: `samples` exist, and w has `k` rows in each of its panels.
-fn check(rows: &SparseRows, samples: &[usize], d: Dims, w: usize, others: &[usize]) {
-    assert!(d.n == samples.len() && d.k == rows.inputs(), "sparse: sizes of another data set");
+/// The samples of a batch.
+#[derive(Clone, Copy, Debug)]
+pub enum Samples<'a> {
+    /// These of a data set.
+    Rows(&'a SparseRows, &'a [usize]),
+    /// All of these lists.
+    Entries(&'a Entries),
+}
+
+/// What makes the pointers of these files sound: the samples exist, and w has a row for each of their inputs in each of its panels.
+fn check(of: Samples, d: Dims, w: usize, others: &[usize]) {
+    match of {
+        Samples::Rows(rows, samples) => {
+            assert!(d.n == samples.len() && d.k == rows.inputs(), "sparse: sizes of another data set");
+            assert!(samples.iter().all(|&s| s < rows.len()), "sparse: no such sample");
+        }
+        Samples::Entries(lists) => {
+            assert!(
+                d.n == lists.len() && d.k >= lists.longest(),
+                "sparse: lists of other samples than {d:?}"
+            );
+        }
+    }
     assert!(w >= d.weights(), "sparse: short weights");
     assert!(others.iter().all(|&len| len >= d.n.saturating_mul(d.m)), "sparse: short buffer");
-    assert!(samples.iter().all(|&s| s < rows.len()), "sparse: no such sample");
 }
 
 /// Splits panels over threads, if every thread gets at least one and there is work for it.
@@ -63,14 +82,14 @@ fn parts(m: usize, nonzeros: usize, threads: usize) -> usize {
     }
 }
 
-/// z = x w + b and a = f(z) for `samples` of `rows`; `z` and `a (n, m)`, a bias of `m`, 1 or 0 numbers.
+/// z = x w + b and a = f(z); `z` and `a (n, m)`, a bias of `m`, 1 or 0 numbers. The bits of both kinds of samples are the same, but for
+/// the sign of a sum of 0.
 ///
 /// # Panics
-/// If a slice is shorter than its shape, or `d` does not fit `rows` and `samples`.
+/// If a slice is shorter than its shape, or `d` does not fit the samples.
 #[allow(clippy::too_many_arguments)]
 pub fn forward(
-    rows: &SparseRows,
-    samples: &[usize],
+    of: Samples,
     d: Dims,
     w: &[f32],
     bias: &[f32],
@@ -79,24 +98,24 @@ pub fn forward(
     a: &mut [f32],
     threads: usize,
 ) {
-    check(rows, samples, d, w.len(), &[z.len(), a.len()]);
+    check(of, d, w.len(), &[z.len(), a.len()]);
     assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "sparse: bias of another length");
-    let parts = parts(d.m, rows.count(samples), threads);
+    let parts = parts(d.m, of.nonzeros(), threads);
     let (z, a) = (Shared::new(z), Shared::new(a));
     pool::run(parts, |part| {
         let units = pool::share(d.m, PANEL, part, parts);
-        forward_panels(Samples::Rows(rows, samples), d, w, bias, f, z, a, units);
+        forward_panels(of, d, w, bias, f, z, a, units);
     });
 }
 
-/// The samples of a batch.
-#[derive(Clone, Copy)]
-enum Samples<'a> {
-    Rows(&'a SparseRows, &'a [usize]),
-    Entries(&'a Entries),
-}
-
 impl Samples<'_> {
+    fn nonzeros(self) -> usize {
+        match self {
+            Self::Rows(rows, samples) => rows.count(samples),
+            Self::Entries(lists) => lists.nonzeros(),
+        }
+    }
+
     /// start + x w for sample number `s` and P panels side by side, of `k` rows each.
     ///
     /// # Safety
@@ -133,7 +152,7 @@ kernel! {
                         // The first panels bring the lists near.
                         rows.look_ahead(samples, s);
                     }
-                    // SAFETY: `check` or `forward_entries` has found k rows in every panel, one for each input of a list, and row s in z and
+                    // SAFETY: `check` has found k rows in every panel, one for each input of a list, and row s in z and
                     // a, of which this part owns these units; there are two panels if two are asked for.
                     unsafe {
                         let w = w.as_ptr().add(left * d.k);

@@ -11,7 +11,7 @@ use chainrule_kernels::activation::{self, Nonlinearity};
 use chainrule_kernels::dense::{self, Dims, Into, PANEL};
 use chainrule_kernels::descent::{Batches, Descent, Layer, Loss, Rate, Targets};
 use chainrule_kernels::product::{Finish, Lies, Matrix, Split, Start, multiply};
-use chainrule_kernels::sparse::{self, Entries, SparseRows};
+use chainrule_kernels::sparse::{self, Entries, Samples, SparseRows};
 use levels::at_every_level;
 use std::ops::{Deref, DerefMut};
 
@@ -225,7 +225,16 @@ fn sparse_products_stay_within_their_operands() {
             let (mut z, mut a) = (numbers::<f32>(n * m, touches), numbers::<f32>(n * m, touches));
             let (mut stepped, mut dw) =
                 (numbers::<f32>(d.weights(), touches), numbers::<f32>(d.weights(), touches));
-            sparse::forward(&rows, &samples, d, &w, &bias, Nonlinearity::Relu, &mut z, &mut a, 2);
+            sparse::forward(
+                Samples::Rows(&rows, &samples),
+                d,
+                &w,
+                &bias,
+                Nonlinearity::Relu,
+                &mut z,
+                &mut a,
+                2,
+            );
             sparse::descend(&rows, &samples, d, &delta, 0.01, &mut stepped, 2);
             sparse::weight_gradient(&rows, &samples, d, &delta, &mut dw, 2);
             let mut row = numbers::<f32>(k, touches);
@@ -255,7 +264,16 @@ fn lists_of_rows_stay_within_their_operands() {
                 lists.refill(&x, k);
                 let d = Dims { n: 3, k, m };
                 let (mut z3, mut a3) = (numbers::<f32>(3 * m, touches), numbers::<f32>(3 * m, touches));
-                sparse::forward_entries(&lists, d, &w, &bias, Nonlinearity::Relu, &mut z3, &mut a3);
+                sparse::forward(
+                    Samples::Entries(&lists),
+                    d,
+                    &w,
+                    &bias,
+                    Nonlinearity::Relu,
+                    &mut z3,
+                    &mut a3,
+                    1,
+                );
                 all.extend(bits(&[&z, &a, &z3, &a3]));
             }
         }

@@ -15,7 +15,7 @@ use chainrule_kernels::bf16::{Buffers, Stack};
 use chainrule_kernels::dense::{self, Dims, ROWWISE_BATCH};
 use chainrule_kernels::memory::Aligned;
 use chainrule_kernels::pool;
-use chainrule_kernels::sparse::{Entries, forward_entries};
+use chainrule_kernels::sparse::{self, Entries, Samples};
 use std::ops::Range;
 
 /// Samples that go through a layer together: their activations stay in the first cache levels.
@@ -264,7 +264,8 @@ fn layer(
     match (lists, one) {
         (Some(lists), _) => {
             lists.refill(x, d.k);
-            forward_entries(lists, d, weight, bias, fused.unwrap_or(Nonlinearity::Identity), z, a);
+            let f = fused.unwrap_or(Nonlinearity::Identity);
+            sparse::forward(Samples::Entries(lists), d, weight, bias, f, z, a, 1);
         }
         (None, Some(One { threads, nonzeros })) => {
             let behind_relu = l > 0 && spec.layers[l - 1].activation == Activation::Relu;

@@ -1,6 +1,6 @@
 //! BP3 and BP4 over lists, and the step at once: each row of weights that a sample uses is updated where it lies.
 
-use super::{SparseRows, check, panels, parts};
+use super::{Samples, SparseRows, check, panels, parts};
 use crate::dense::{Dims, PANEL};
 use crate::panel::{self, Panel, with_vectors};
 use crate::pool::{self, Shared};
@@ -75,7 +75,7 @@ pub fn descend(
     w: &mut [f32],
     threads: usize,
 ) {
-    check(rows, samples, d, w.len(), &[delta.len()]);
+    check(Samples::Rows(rows, samples), d, w.len(), &[delta.len()]);
     let parts = parts(d.m, rows.count(samples), threads);
     let w = Shared::new(w);
     pool::run(parts, |part| {

@@ -6,11 +6,9 @@
 //! ```
 
 use super::compact::{self, SLACK, nonzeros};
-use super::{CHAINED, CHAINS, Samples, add_chains, chains_fit, forward_panels};
-use crate::activation::Nonlinearity;
-use crate::dense::{Dims, PANEL};
+use super::{CHAINED, CHAINS, add_chains, chains_fit};
+use crate::dense::PANEL;
 use crate::panel::Panel;
-use crate::pool::Shared;
 use crate::simd::{self, mul_add};
 use pulp::Simd;
 
@@ -96,6 +94,16 @@ impl Entries {
         self.list(0)
     }
 
+    /// Numbers of the longest row that was listed.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Entries of all lists.
+    pub(super) fn nonzeros(&self) -> usize {
+        self.starts[self.len()] as usize
+    }
+
     /// List number `at`.
     #[inline(always)]
     pub(crate) fn list(&self, at: usize) -> &[u64] {
@@ -107,26 +115,6 @@ impl Entries {
 #[inline(always)]
 pub(crate) fn place_and_number(entry: u64) -> (usize, f32) {
     ((entry >> 32) as usize / ROW as usize, f32::from_bits(entry as u32))
-}
-
-/// z = x w + b and a = f(z) for all `lists`, on this thread; `z` and `a (n, m)`, a bias of `m`, 1 or 0 numbers. The bits of
-/// [`super::forward`], but for the sign of a sum of 0.
-///
-/// # Panics
-/// If a slice is shorter than its shape, or `d` has another number of samples, or fewer inputs than a row had.
-pub fn forward_entries(
-    lists: &Entries,
-    d: Dims,
-    w: &[f32],
-    bias: &[f32],
-    f: Nonlinearity,
-    z: &mut [f32],
-    a: &mut [f32],
-) {
-    assert!(d.n == lists.len() && lists.longest <= d.k, "forward_entries: lists of other samples than {d:?}");
-    d.check("forward_entries", usize::MAX, w.len(), z.len().min(a.len()));
-    assert!(matches!(bias.len(), 0 | 1) || bias.len() == d.m, "forward_entries: bias of another length");
-    forward_panels(Samples::Entries(lists), d, w, bias, f, Shared::new(z), Shared::new(a), 0..d.m);
 }
 
 /// start + x w for the numbers of a list and P panels; in four chains if there are many.
@@ -194,6 +182,9 @@ pub(crate) unsafe fn add_entry<S: Simd, const V: usize, const P: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Nonlinearity;
+    use crate::dense::Dims;
+    use crate::sparse::{Samples, forward as of_samples};
 
     #[test]
     fn hold_what_is_not_zero_of_each_row() {
@@ -230,7 +221,7 @@ mod tests {
         let forward = |lists: &Entries, d: Dims, w, bias, z, a| {
             let ([mut z, mut a], [w, bias]) =
                 ([z, a].map(|len| vec![0.0; len]), [w, bias].map(|len| vec![0.0; len]));
-            forward_entries(lists, d, &w, &bias, Nonlinearity::Identity, &mut z, &mut a);
+            of_samples(Samples::Entries(lists), d, &w, &bias, Nonlinearity::Identity, &mut z, &mut a, 1);
         };
         let d = Dims { n: 3, k: 40, m: 5 };
         assert!(!refused(&|| forward(&lists, d, 640, 5, 15, 15)));

@@ -1,6 +1,6 @@
 //! BP4 over lists: the weight gradient of a batch.
 
-use super::{SparseRows, check, parts};
+use super::{Samples, SparseRows, check, parts};
 use crate::dense::{Dims, PANEL};
 use crate::memory;
 use crate::panel::{self, Panel, with_vectors};
@@ -80,7 +80,7 @@ pub fn weight_gradient(
     dw: &mut [f32],
     threads: usize,
 ) {
-    check(rows, samples, d, dw.len(), &[delta.len()]);
+    check(Samples::Rows(rows, samples), d, dw.len(), &[delta.len()]);
     let nonzeros = rows.count(samples);
     let parts = parts(d.m, nonzeros, threads);
     let dw = Shared::new(dw);

@@ -5,7 +5,7 @@ use crate::levels::at_every_level;
 use chainrule_kernels::activation::{self, Nonlinearity};
 use chainrule_kernels::dense::{self, Dims, Into};
 use chainrule_kernels::product::{Finish, Lies, Matrix, Split, Start, multiply};
-use chainrule_kernels::sparse::{self, Entries, SparseRows};
+use chainrule_kernels::sparse::{self, Entries, Samples, SparseRows};
 use chainrule_kernels::{Real, naive};
 
 const F: [Nonlinearity; 9] = [
@@ -132,13 +132,13 @@ fn sparse_products_spread_nan() {
                 (naive::to_panels(k, m, &vec![1.0; k * m]), vec![1.0; n * m], vec![0.5; m]);
             for f in F {
                 let (mut z, mut a) = (vec![0.0; n * m], vec![0.0; n * m]);
-                sparse::forward(&rows, &samples, d, &w, &bias, f, &mut z, &mut a, 2);
+                sparse::forward(Samples::Rows(&rows, &samples), d, &w, &bias, f, &mut z, &mut a, 2);
                 assert_nan("z", m, &z, |s, _| s == n - 1);
                 assert_nan("a", m, &a, |s, _| s == n - 1);
                 let x: Vec<f32> = numbers.iter().map(|&x| x as f32).collect();
                 let mut lists = Entries::with_capacity(n, n * k);
                 lists.refill(&x, k);
-                sparse::forward_entries(&lists, d, &w, &bias, f, &mut z, &mut a);
+                sparse::forward(Samples::Entries(&lists), d, &w, &bias, f, &mut z, &mut a, 1);
                 assert_nan("z of entries", m, &z, |s, _| s == n - 1);
                 assert_nan("a of entries", m, &a, |s, _| s == n - 1);
             }

@@ -7,7 +7,7 @@ use crate::levels::at_every_level;
 use chainrule_kernels::activation::Nonlinearity;
 use chainrule_kernels::dense::{self, Dims, Into};
 use chainrule_kernels::naive;
-use chainrule_kernels::sparse::{self, Entries, SparseRows};
+use chainrule_kernels::sparse::{self, Entries, Samples, SparseRows};
 use proptest::prelude::*;
 
 /// What nonzero inputs are.
@@ -59,11 +59,11 @@ fn agree(d: Dims, bias_len: usize, f: Nonlinearity, kind: Kind, seed: u64) {
         let mut lists = Entries::with_capacity(n, n * k);
         lists.refill(&x, k);
         let (mut z_entries, mut a_entries) = (unwritten::<f32>(n * m), unwritten::<f32>(n * m));
-        sparse::forward_entries(&lists, d, &w, &bias, f, &mut z_entries, &mut a_entries);
+        sparse::forward(Samples::Entries(&lists), d, &w, &bias, f, &mut z_entries, &mut a_entries, 1);
         for threads in [1, 2, 3] {
             let (mut z, mut a) = (unwritten::<f32>(n * m), unwritten::<f32>(n * m));
             let (mut dw, mut descended) = (unwritten::<f32>(w.len()), w.clone());
-            sparse::forward(&rows, &samples, d, &w, &bias, f, &mut z, &mut a, threads);
+            sparse::forward(Samples::Rows(&rows, &samples), d, &w, &bias, f, &mut z, &mut a, threads);
             sparse::descend(&rows, &samples, d, &delta, 0.25, &mut descended, threads);
             sparse::weight_gradient(&rows, &samples, d, &delta, &mut dw, threads);
             assert_close("z", &z, &z_naive, k);
